@@ -1,0 +1,1 @@
+"""What Switchgear costs, measured. `make bench` runs all of it."""

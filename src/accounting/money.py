@@ -1,0 +1,79 @@
+"""Money as whole numbers of 10⁻¹² US dollars, called pico-dollars.
+
+The cheapest token on sale costs 5·10⁻⁹ USD, a batch of it half of that; a million such calls still
+add up exactly. Floats are turned away: a number from a dict goes through its shortest ``repr``, so
+that the ``0.1`` that somebody wrote is the ``0.1`` that is charged.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Final
+
+__all__ = ["PICO", "Pico", "ceil_pico", "exact_decimal", "pico", "usd"]
+
+Pico = int
+"""An amount in units of 10⁻¹² USD."""
+
+PICO: Final = 1_000_000_000_000
+"""Pico-dollars in a dollar."""
+
+_TWELVE_PLACES: Final = 12
+
+
+def exact_decimal(value: Decimal | str | float) -> Decimal:
+    """A number as it was written: floats through their ``repr``, never through their binary value.
+
+    Raises:
+        ValueError: Not a finite number.
+    """
+    if isinstance(value, bool):
+        message = f"{value!r} is not an amount"
+        raise ValueError(message)  # noqa: TRY004 - callers put every wrong amount under one error
+    try:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        message = f"{value!r} is not an amount"
+        raise ValueError(message) from None
+    if not number.is_finite():
+        message = f"{value!r} is not a finite amount"
+        raise ValueError(message)
+    return number
+
+
+def pico(dollars: Decimal | str | float) -> Pico:
+    """Dollars as pico-dollars, exactly.
+
+    Raises:
+        ValueError: Not a finite number, or finer than 10⁻¹² USD.
+    """
+    scaled = _shift(exact_decimal(dollars), _TWELVE_PLACES)
+    whole = int(scaled)
+    if whole != scaled:
+        message = f"{dollars} USD is finer than 10⁻¹² USD"
+        raise ValueError(message)
+    return whole
+
+
+def ceil_pico(dollars: Decimal | str | float) -> Pico:
+    """Dollars as pico-dollars, rounded up: for bounds and for products of multipliers."""
+    return int(_shift(exact_decimal(dollars), _TWELVE_PLACES).to_integral_value(ROUND_CEILING))
+
+
+def usd(amount: Pico) -> Decimal:
+    """Pico-dollars as dollars, exactly and without trailing zeros (``Decimal("0.0123")``)."""
+    sign, digits = (1, str(-amount)) if amount < 0 else (0, str(amount))
+    stripped = digits.rstrip("0")
+    if not stripped:
+        return Decimal(0)
+    exponent = len(digits) - len(stripped) - _TWELVE_PLACES
+    if exponent > 0:
+        stripped, exponent = stripped + "0" * exponent, 0
+    # Built from digits: Decimal arithmetic would round to the context's precision.
+    return Decimal((sign, tuple(map(int, stripped)), exponent))
+
+
+def _shift(number: Decimal, places: int) -> Decimal:
+    # Moving the exponent is exact whatever the context's precision is; multiplying is not.
+    sign, digits, exponent = number.as_tuple()
+    return Decimal((sign, digits, int(exponent) + places))

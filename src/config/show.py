@@ -1,0 +1,57 @@
+"""A configuration as plain data, for people to look at: no secret is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .values import Candidate, FrozenDict, GroupConfig, ProviderConfig
+
+__all__ = ["show_group", "show_provider"]
+
+
+def show_provider(provider: ProviderConfig) -> dict[str, Any]:
+    """A provider as plain data; its key is named, never shown."""
+    shown = {
+        "plugin": provider.plugin,
+        "api_key": _show_key(provider),
+        "base_url": provider.base_url,
+        "unsupported": provider.unsupported,
+        "local": provider.local,
+        "models": provider.models.redacted(),
+        "missing": list(provider.missing),
+        "implied": provider.implied,
+    }
+    return {**shown, "options": provider.options.redacted()}
+
+
+def _show_key(provider: ProviderConfig) -> str | None:
+    if provider.key_source is None:
+        return None
+    named = provider.key_source.startswith(("env:", "file:"))
+    return provider.key_source if named else "***"
+
+
+def show_group(group: GroupConfig) -> dict[str, Any]:
+    """A group as plain data, its chain in the form in which one writes it."""
+    shown = msgspec.structs.asdict(group)
+    del shown["name"]
+    shown["chain"] = [
+        [_show_candidate(candidate) for candidate in pool.candidates]
+        if len(pool.candidates) > 1
+        else _show_candidate(pool.candidates[0])
+        for pool in group.chain
+    ]
+    return shown
+
+
+def _show_candidate(candidate: Candidate) -> str | dict[str, Any]:
+    fields = msgspec.structs.asdict(candidate)
+    plain = Candidate(provider=candidate.provider, model=candidate.model)
+    shown = {
+        key: value.redacted() if isinstance(value, FrozenDict) else value
+        for key, value in fields.items()
+        if value != getattr(plain, key)
+    }
+    return {"model": str(candidate), **shown} if shown else str(candidate)

@@ -1,0 +1,37 @@
+"""A secret that can be used but not shown."""
+
+from __future__ import annotations
+
+__all__ = ["Secret"]
+
+
+class Secret:
+    """A credential. ``reveal()`` gives it; ``repr``, ``str`` and pickling do not.
+
+    Two secrets are equal when what they hold is equal, so that configurations compare.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The credential itself, for the one place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError(
+            "a Secret is not pickled: pass the name of its environment variable instead"
+        )

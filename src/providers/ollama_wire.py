@@ -1,0 +1,265 @@
+"""The road to an Ollama server: the SDK's HTTP client, without the SDK's models.
+
+``ollama.AsyncClient`` knows where the server is (every form of ``OLLAMA_HOST``), which headers it
+wants and where the key is. Its methods know less: no timeout for one request, no response headers,
+every chunk through pydantic, a refused connection as three different exceptions, an error inside a
+stream without a status, and no field that is newer than itself. It has no documented raw road, so
+this one borrows the ``httpx.AsyncClient`` that it has configured, in one place (:func:`http_of`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..credentials import Secret
+from ..errors import (
+    InvalidRequestError,
+    LifecycleError,
+    ModelNotFoundError,
+    PluginError,
+    ProviderConnectionError,
+    SwitchgearError,
+    UnsupportedParameterError,
+)
+from . import faults
+from .base import ResponseMeta
+from .wire import WireRequest, WireResponse, WireStream
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["OllamaWire", "http_of"]
+
+_CONNECT_SECONDS = 10.0
+# What a template lacks, in the server's words, and what the request calls it.
+_LACKS = {"tools": "tools", "thinking": "reasoning_effort", "images": "images"}
+
+
+def http_of(client: Any) -> httpx.AsyncClient:
+    """The HTTP client inside an ``ollama.AsyncClient``.
+
+    A private attribute, which has been there since the SDK's first release; the dependency is
+    bounded (``ollama<1``) and a test looks for it.
+
+    Raises:
+        PluginError: This SDK keeps it elsewhere.
+    """
+    http: httpx.AsyncClient | None = getattr(client, "_client", None)
+    if http is None:
+        raise PluginError("the installed ollama package is not one that this adapter knows: use <1")
+    return http
+
+
+class OllamaWire:
+    """A ``Wire`` to one Ollama server.
+
+    Args:
+        provider: The provider's name in the configuration, for errors.
+        make_client: Makes the ``ollama.AsyncClient``; called once, on first use, in a thread,
+            since importing the SDK takes half a second.
+        secret: The client's own credential, to keep it out of error messages.
+    """
+
+    def __init__(
+        self, *, provider: str, make_client: Callable[[], Any], secret: Secret | None = None
+    ) -> None:
+        self._provider = provider
+        self._make_client = make_client
+        self._secret = secret
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._making: asyncio.Future[Any] | None = None
+        self._closed = False
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client. Made here and now if need be, which blocks for half a second."""
+        # The lock is for the thread in which _ready makes it: there must not be two.
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+    async def send(self, request: WireRequest) -> WireResponse:
+        """Send and read the whole answer."""
+        response = await self._request(request)
+        try:
+            body = await response.aread()
+        except Exception as exc:
+            raise self._transport(exc, request.model) from exc
+        finally:
+            await response.aclose()
+        return WireResponse(body, _meta(response))
+
+    async def open(self, request: WireRequest) -> WireStream:
+        """Send and hand over the open body."""
+        response = await self._request(request)
+        return _Stream(response, self, request.model)
+
+    async def aclose(self) -> None:
+        """Close the SDK's client."""
+        self._closed = True
+        making, self._making = self._making, None
+        if making is not None and not making.done():
+            await asyncio.wait([making])
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _ready(self) -> Any:
+        if self._client is None:
+            if self._making is None or self._making.done():
+                loop = asyncio.get_running_loop()
+                self._making = loop.run_in_executor(None, lambda: self.client)
+            # A caller that is cancelled does not take the client away from the others.
+            await asyncio.shield(self._making)
+        return self._client
+
+    async def _request(self, request: WireRequest) -> httpx.Response:
+        """The answer with a status of 2xx, its body not yet read."""
+        client = None if self._closed else self._client or await self._ready()
+        if self._closed or client is None:
+            message = f"{self._provider}: the provider is closed"
+            raise LifecycleError(message, provider=self._provider)
+        try:
+            http = http_of(client)
+            built = self._build(http, request)
+            response = await http.send(built, stream=True, follow_redirects=False)
+        except Exception as exc:
+            raise self._transport(exc, request.model) from exc
+        if 200 <= response.status_code < 300:
+            return response
+        try:
+            body = await response.aread()
+        except Exception as exc:
+            raise self._transport(exc, request.model) from exc
+        finally:
+            await response.aclose()
+        raise self._refusal(response, body, request)
+
+    def _build(self, http: httpx.AsyncClient, request: WireRequest) -> httpx.Request:
+        import httpx
+
+        headers = dict(request.headers)
+        if request.credential is not None:
+            headers["Authorization"] = f"Bearer {request.credential.reveal()}"
+        timeout = httpx.Timeout(request.timeout, connect=min(request.timeout, _CONNECT_SECONDS))
+        if request.body is None:
+            return http.build_request("GET", request.path, headers=headers, timeout=timeout)
+        content = _encode(request.body)
+        return http.build_request(
+            "POST", request.path, content=content, headers=headers, timeout=timeout
+        )
+
+    def _refusal(
+        self, response: httpx.Response, body: bytes, request: WireRequest
+    ) -> SwitchgearError:
+        error = faults.response_error(
+            response.status_code,
+            response.headers,
+            body,
+            provider=self._provider,
+            model=request.model,
+            secret=request.credential or self._secret,
+        )
+        if response.status_code == 400 and "does not support" in error.message:
+            return _unsupported(error)
+        if isinstance(error, ModelNotFoundError):
+            return _not_found(error, body)
+        return error
+
+    def _transport(self, exc: Exception, model: str | None) -> SwitchgearError:
+        """What an exception of httpx means."""
+        if isinstance(exc, SwitchgearError):
+            return exc
+        error = faults.transport_error(exc, provider=self._provider, model=model)
+        if isinstance(error, ProviderConnectionError) and _is_refused(exc):
+            return _hinted(
+                error, f"is Ollama running at {self._address()}? Start it with `ollama serve`"
+            )
+        return error
+
+    def _address(self) -> str:
+        url = http_of(self._client).base_url
+        return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+class _Stream:
+    """The open body of an answer."""
+
+    __slots__ = ("_chunks", "_closed", "_model", "_response", "_wire", "meta")
+
+    def __init__(self, response: httpx.Response, wire: OllamaWire, model: str | None) -> None:
+        self._response = response
+        self._chunks: AsyncIterator[bytes] = response.aiter_bytes()
+        self._wire = wire
+        self._model = model
+        self._closed = False
+        self.meta = _meta(response)
+
+    async def read(self) -> bytes:
+        """The next bytes as they arrive."""
+        try:
+            while (chunk := await anext(self._chunks, None)) is not None:
+                if chunk:
+                    return chunk
+        except Exception as exc:
+            raise self._wire._transport(exc, self._model) from exc  # noqa: SLF001 - its own stream
+        return b""
+
+    async def aclose(self) -> None:
+        """Release the connection, or drop it where the body was not read to its end."""
+        if not self._closed:
+            self._closed = True
+            await self._response.aclose()
+
+
+def _meta(response: httpx.Response) -> ResponseMeta:
+    headers = response.headers
+    return ResponseMeta(headers.get("x-request-id"), headers)
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidRequestError(f"the request can't be written as JSON: {exc}") from exc
+
+
+def _is_refused(exc: Exception) -> bool:
+    import httpx
+
+    return isinstance(exc, httpx.ConnectError)
+
+
+def _unsupported(error: SwitchgearError) -> SwitchgearError:
+    lacking = error.message.rpartition("does not support")[2].strip(" .\"'")
+    return UnsupportedParameterError(
+        error.message,
+        provider=error.provider,
+        model=error.model,
+        status=error.status,
+        param=_LACKS.get(lacking, lacking or None),
+        request_id=error.request_id,
+    )
+
+
+def _not_found(error: ModelNotFoundError, body: bytes) -> SwitchgearError:
+    if not body.lstrip().startswith(b"{"):
+        # The server's own 404s are JSON; this is a path that it, or something before it, lacks.
+        return _hinted(error, "base_url should be the root of an Ollama server, without a path")
+    if error.model is None:
+        return error
+    return _hinted(error, f"fetch it with `ollama pull {error.model}`")
+
+
+def _hinted(error: SwitchgearError, hint: str) -> SwitchgearError:
+    """The same error with the way out at its end."""
+    error.message = f"{error.message}; {hint}"
+    error.args = (error.message,)
+    return error

@@ -1,0 +1,264 @@
+"""The small port between an adapter and the network, and its road through an official SDK.
+
+An adapter speaks its vendor's dialect; a wire carries the bytes. :class:`SdkWire` sends through the
+SDK's client, which knows credentials, endpoints, headers and signing, by its documented raw road
+(``post(..., cast_to=Response)``): no response ever becomes one of the SDK's models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from ..credentials import Secret
+from ..errors import InvalidRequestError, LifecycleError, ProviderError, SwitchgearError
+from . import faults
+from .base import ResponseMeta
+from .headers import request_id
+
+__all__ = ["SdkWire", "Wire", "WireRequest", "WireResponse", "WireStream"]
+
+_CONNECT_SECONDS = 10.0
+
+
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request, without what the client adds by itself.
+
+    Attributes:
+        path: Under the client's base URL.
+        body: The JSON body; ``None`` sends a GET.
+        model: For error messages.
+        headers: Additional headers.
+        timeout: Seconds without a byte after which the socket is given up.
+        credential: A key in place of the client's own.
+    """
+
+    path: str
+    body: Mapping[str, Any] | None = None
+    model: str | None = None
+    headers: Mapping[str, str] = {}
+    timeout: float = 600.0
+    credential: Secret | None = None
+
+
+class WireResponse(msgspec.Struct, frozen=True):
+    """A whole answer with a status of 2xx."""
+
+    body: bytes
+    meta: ResponseMeta
+
+
+class WireStream(Protocol):
+    """An answer with a status of 2xx, its body on the way (a ``ByteSource``)."""
+
+    meta: ResponseMeta
+
+    async def read(self) -> bytes:
+        """The next bytes as they arrive; ``b""`` at the end of the body."""
+
+    async def aclose(self) -> None:
+        """Let go of the connection. Safe to call twice."""
+
+
+class Wire(Protocol):
+    """Sends requests. Every failure is one of our errors, the original as its cause."""
+
+    @property
+    def client(self) -> Any:
+        """The official client behind it, made on first use."""
+
+    async def send(self, request: WireRequest) -> WireResponse:
+        """Send, and wait for the whole answer."""
+
+    async def open(self, request: WireRequest) -> WireStream:
+        """Send, and wait for the headers of the answer."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+class SdkWire:
+    """The road through ``AsyncOpenAI``, ``AsyncAnthropic`` and their kin.
+
+    Args:
+        provider: The provider's name in the configuration, for errors.
+        make_client: Makes the SDK's client; it imports the SDK, which takes a second, so it is
+            called once, on first use, in a thread.
+        auth_headers: Headers that put a credential in place of the client's own.
+        rewrites_body: The client changes or signs the body (Bedrock, Vertex, Azure deployments):
+            it then gets the JSON as a dict and encodes it itself.
+        secret: The client's own credential, to keep it out of error messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        make_client: Callable[[], Any],
+        auth_headers: Callable[[Secret], Mapping[str, str]],
+        rewrites_body: bool = False,
+        secret: Secret | None = None,
+    ) -> None:
+        self._provider = provider
+        self._make_client = make_client
+        self._auth_headers = auth_headers
+        self._rewrites_body = rewrites_body
+        self._secret = secret
+        self._client: Any = None
+        self._making: asyncio.Future[Any] | None = None
+        self._closed = False
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client. Made here and now if need be, which blocks for up to a second."""
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
+
+    async def send(self, request: WireRequest) -> WireResponse:
+        """Send through the SDK and read the whole answer."""
+        response = await self._request(request, stream=False)
+        return WireResponse(response.content, _meta(response))
+
+    async def open(self, request: WireRequest) -> WireStream:
+        """Send through the SDK and hand over the open body."""
+        response = await self._request(request, stream=True)
+        return _SdkStream(response, self._provider, request.model)
+
+    async def aclose(self) -> None:
+        """Close the SDK's client."""
+        self._closed = True
+        if self._client is None and self._making is not None:
+            # The thread that makes the client can't be stopped; what it makes must be closed.
+            with contextlib.suppress(Exception):
+                self._client = await self._making
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _ready(self) -> Any:
+        if self._closed:
+            raise LifecycleError(f"{self._provider}: closed", provider=self._provider)
+        if self._client is None:
+            # Callers that arrive while it is being made wait for the same one; a caller that is
+            # cancelled does not take it away from the others.
+            if self._making is None or self._making.done():
+                loop = asyncio.get_running_loop()
+                self._making = loop.run_in_executor(None, self._make_client)
+            made = await asyncio.shield(self._making)
+            if self._closed:
+                raise LifecycleError(f"{self._provider}: closed", provider=self._provider)
+            if self._client is None:
+                self._client = made
+        return self._client
+
+    async def _request(self, request: WireRequest, *, stream: bool) -> Any:
+        import httpx2
+
+        headers = dict(request.headers)
+        if request.credential is not None:
+            headers.update(self._auth_headers(request.credential))
+        options = {
+            "headers": headers,
+            "timeout": httpx2.Timeout(
+                request.timeout, connect=min(request.timeout, _CONNECT_SECONDS)
+            ),
+            "max_retries": 0,
+            "follow_redirects": False,
+        }
+        try:
+            client = self._client or await self._ready()
+            if request.body is None:
+                return await client.get(request.path, cast_to=httpx2.Response, options=options)
+            payload: dict[str, Any]
+            if self._rewrites_body:
+                payload = {"body": request.body}
+            else:
+                payload = {"content": _encode(request.body)}
+            if stream:
+                return await client.post(
+                    request.path,
+                    cast_to=httpx2.Response,
+                    options=options,
+                    stream=True,
+                    stream_cls=None,
+                    **payload,
+                )
+            return await client.post(
+                request.path, cast_to=httpx2.Response, options=options, **payload
+            )
+        except Exception as exc:
+            raise self._error(exc, request) from exc
+
+    def _error(self, exc: Exception, request: WireRequest) -> SwitchgearError:
+        """What an exception of either SDK means; both are built alike."""
+        if isinstance(exc, SwitchgearError):
+            return exc
+        response = getattr(exc, "response", None)
+        if response is not None:
+            return faults.response_error(
+                response.status_code,
+                response.headers,
+                response.content,
+                provider=self._provider,
+                model=request.model,
+                secret=request.credential or self._secret,
+            )
+        import aiohttp
+        import httpx2
+
+        # The SDKs wrap transport errors in classes of their own, with the transport's as cause.
+        origin = exc.__cause__ or exc
+        if isinstance(origin, OSError | httpx2.HTTPError | aiohttp.ClientError):
+            return faults.transport_error(exc, provider=self._provider, model=request.model)
+        detail = faults.redact(str(exc), request.credential or self._secret)
+        return ProviderError(
+            f"{self._provider}: {type(exc).__name__}: {detail}",
+            provider=self._provider,
+            model=request.model,
+        )
+
+
+class _SdkStream:
+    """The open body of an SDK's raw response."""
+
+    __slots__ = ("_chunks", "_closed", "_model", "_provider", "_response", "meta")
+
+    def __init__(self, response: Any, provider: str, model: str | None) -> None:
+        self._response = response
+        self._chunks: AsyncIterator[bytes] = response.aiter_bytes()
+        self._provider = provider
+        self._model = model
+        self._closed = False
+        self.meta = _meta(response)
+
+    async def read(self) -> bytes:
+        """The next bytes as they arrive."""
+        try:
+            while (chunk := await anext(self._chunks, None)) is not None:
+                if chunk:
+                    return chunk
+        except Exception as exc:
+            raise faults.transport_error(exc, provider=self._provider, model=self._model) from exc
+        return b""
+
+    async def aclose(self) -> None:
+        """Release the connection, or drop it where the body was not read to its end."""
+        if not self._closed:
+            self._closed = True
+            await self._response.aclose()
+
+
+def _meta(response: Any) -> ResponseMeta:
+    return ResponseMeta(request_id(response.headers), response.headers)
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidRequestError(f"the request can't be written as JSON: {exc}") from exc

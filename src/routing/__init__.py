@@ -1,0 +1,1 @@
+"""From one call to the right provider: plan, attempts, failover, streams."""

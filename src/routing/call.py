@@ -1,0 +1,209 @@
+"""One call, from its plan to its completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..completion import Completion, StreamEvent, TokenCount
+from ..decision import Outcome
+from ..errors import ContentFilterError, ProviderConnectionError, SwitchgearError
+from ..providers.base import Call, CountsTokens, Reply, ReplyStream
+from .failover import Turn
+
+if TYPE_CHECKING:
+    from ..accounting.tokens import TokenCounter
+    from ..credentials import Secret
+    from ..request import ChatRequest
+    from .failover import Failover, Limits
+    from .plan import Candidate, Target
+    from .recorder import Recorder
+    from .settle import Settler
+
+__all__ = ["Opened", "RoutedCall"]
+
+_DECLINED = frozenset({"refusal", "content_filter"})
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A provider's stream that has brought its first event, or its end.
+
+    Attributes:
+        source: The stream. Whoever holds this owns it.
+        first: Its first event; ``None`` where it ended without any.
+        turn: The attempt that opened it.
+        first_token: Seconds from the start of the call to the first event.
+    """
+
+    source: ReplyStream
+    first: StreamEvent | None
+    turn: Turn
+    first_token: float
+
+
+class RoutedCall:
+    """A call whose request is normalised and whose candidates are known.
+
+    Attributes:
+        request: What is asked.
+        idle_timeout: Longest silence inside a stream, seconds; ``None`` for none but the deadline.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        request: ChatRequest,
+        limits: Limits,
+        credentials: Mapping[str, Secret],
+        failover: Failover,
+        recorder: Recorder,
+        settler: Settler,
+        idle_timeout: float | None,
+    ) -> None:
+        self.request = request
+        self.idle_timeout = idle_timeout
+        self._target = target
+        self._limits = limits
+        self._credentials = credentials
+        self._failover = failover
+        self._recorder = recorder
+        self._settler = settler
+
+    def remaining(self) -> float:
+        """Seconds that the deadline leaves."""
+        return self._failover.remaining()
+
+    async def complete(self) -> Completion:
+        """A whole answer from the first candidate that gives one."""
+        return await self._failover.run(self._complete_once)
+
+    async def open(self) -> Opened:
+        """A stream from the first candidate that sends a first token."""
+        return await self._failover.run(self._open_once)
+
+    async def count_tokens(self, counter: TokenCounter) -> TokenCount:
+        """The prompt's tokens at the first fitting candidate."""
+
+        async def once(turn: Turn) -> TokenCount:
+            provider = turn.candidate.provider
+            if isinstance(provider, CountsTokens):
+                tokens = await provider.count_tokens(self._provider_call(turn))
+                return TokenCount(tokens, exact=True, method=turn.candidate.entry.provider)
+            return await counter.count(self.request, turn.candidate.entry.model)
+
+        return await self._failover.run(once)
+
+    def parse(self, reply: Reply) -> object:
+        """The answer in the form that was asked for.
+
+        Raises:
+            MalformedResponseError: It is not of that form.
+        """
+        return self._settler.parse(reply, self.request)
+
+    def settle_stream(
+        self, opened: Opened, outcome: Outcome, reason: str, parsed: object
+    ) -> Completion:
+        """The completion of a stream, however it ended."""
+        reply = opened.source.snapshot()
+        self._record(opened.turn, outcome, reply, reason, opened.first_token)
+        return self._completion(
+            reply, opened.turn, parsed, opened.first_token, whole=outcome == "answered"
+        )
+
+    async def _complete_once(self, turn: Turn) -> Completion:
+        reply = await turn.candidate.provider.complete(self._provider_call(turn))
+        if self._limits.after_refusal and not turn.last and reply.finish_reason in _DECLINED:
+            raise _declined(turn.candidate, reply)
+        parsed = self.parse(reply)
+        self._record(turn, "answered", reply, "", None)
+        return self._completion(reply, turn, parsed, None, whole=True)
+
+    async def _open_once(self, turn: Turn) -> Opened:
+        source = await turn.candidate.provider.stream(self._provider_call(turn))
+        try:
+            first = await _first_event(source, turn.candidate)
+        except BaseException:
+            # Cancelled or failed: nobody else knows of this stream yet.
+            await source.aclose()
+            raise
+        return Opened(source, first, turn, self._recorder.elapsed())
+
+    def _provider_call(self, turn: Turn) -> Call:
+        candidate, request = turn.candidate, self.request
+        entry = candidate.entry
+        if candidate.max_tokens != request.max_tokens:
+            request = msgspec.structs.replace(request, max_tokens=candidate.max_tokens)
+        return Call(
+            request=request,
+            model=entry.model,
+            timeout=turn.timeout,
+            credential=self._credentials.get(entry.provider),
+            headers=_merged(entry.extra_headers, request.extra_headers.get(entry.provider)),
+            extra=_merged(entry.extra, request.extra.get(entry.provider)),
+            unsupported=candidate.unsupported,
+        )
+
+    def _record(
+        self, turn: Turn, outcome: Outcome, reply: Reply, reason: str, first_token: float | None
+    ) -> None:
+        self._recorder.end(
+            turn.candidate.name,
+            outcome,
+            began=turn.began,
+            waited=turn.waited,
+            repeat=turn.repeat,
+            reason=reason,
+            first_token=None if first_token is None else first_token - turn.began,
+            request_id=reply.meta.request_id,
+        )
+
+    def _completion(
+        self, reply: Reply, turn: Turn, parsed: object, first_token: float | None, *, whole: bool
+    ) -> Completion:
+        group = self._target.group
+        return self._settler.completion(
+            reply,
+            self.request,
+            turn.candidate,
+            self._recorder,
+            group=group.name if group is not None else None,
+            parsed=parsed,
+            first_token=first_token,
+            whole=whole,
+        )
+
+
+async def _first_event(source: ReplyStream, candidate: Candidate) -> StreamEvent | None:
+    first = await anext(source, None)
+    if first is None and not source.finished:
+        raise _cut(candidate)
+    return first
+
+
+def _merged(entry: Mapping[str, Any], call: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The entry's fields with the call's over them."""
+    if not call:
+        return entry
+    return {**entry, **call} if entry else call
+
+
+def _declined(candidate: Candidate, reply: Reply) -> SwitchgearError:
+    return ContentFilterError(
+        f"{candidate.entry.provider}: declined ({reply.native_finish_reason})",
+        provider=candidate.entry.provider,
+        model=candidate.entry.model,
+        code=reply.native_finish_reason,
+        request_id=reply.meta.request_id,
+    )
+
+
+def _cut(candidate: Candidate) -> SwitchgearError:
+    return ProviderConnectionError(
+        f"{candidate.entry.provider}: the stream stopped before its first token",
+        provider=candidate.entry.provider,
+        model=candidate.entry.model,
+    )

@@ -1,0 +1,113 @@
+"""One embedding call, from its plan to its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..completion import EmbeddingResult
+from ..errors import InvalidRequestError, MalformedResponseError, UnsupportedParameterError
+from ..providers.base import EmbedCall, Embeds
+
+if TYPE_CHECKING:
+    from ..credentials import Secret
+    from .failover import Failover, Turn
+    from .recorder import Recorder
+    from .settle import Settler
+
+__all__ = ["EmbeddingRun", "embedding_inputs"]
+
+
+def embedding_inputs(inputs: object, dimensions: object) -> tuple[str, ...]:
+    """The texts of an embedding call, checked.
+
+    Raises:
+        InvalidRequestError: No text, an empty one, or not texts; or a senseless ``dimensions``.
+    """
+    if isinstance(inputs, str):
+        inputs = [inputs]
+    if not isinstance(inputs, Sequence) or isinstance(inputs, bytes) or not inputs:
+        message = "inputs: expected a text or a list of texts"
+        raise InvalidRequestError(message, param="inputs")
+    for position, text in enumerate(inputs):
+        if not isinstance(text, str) or not text:
+            place = f"inputs[{position}]"
+            raise InvalidRequestError(f"{place}: expected a text that is not empty", param=place)
+    if dimensions is not None and (
+        isinstance(dimensions, bool) or not isinstance(dimensions, int) or dimensions < 1
+    ):
+        message = f"dimensions: {dimensions!r} is not a whole number from 1"
+        raise InvalidRequestError(message, param="dimensions")
+    return tuple(inputs)
+
+
+class EmbeddingRun:
+    """An embedding call whose candidates are known."""
+
+    def __init__(
+        self,
+        *,
+        inputs: tuple[str, ...],
+        dimensions: int | None,
+        failover: Failover,
+        recorder: Recorder,
+        settler: Settler,
+        credentials: Mapping[str, Secret],
+        extra: Mapping[str, Mapping[str, Any]],
+        extra_headers: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._inputs = inputs
+        self._dimensions = dimensions
+        self._failover = failover
+        self._recorder = recorder
+        self._settler = settler
+        self._credentials = credentials
+        self._extra = extra
+        self._extra_headers = extra_headers
+
+    async def run(self) -> EmbeddingResult:
+        """The vectors of the first candidate that makes them."""
+        return await self._failover.run(self._once)
+
+    async def _once(self, turn: Turn) -> EmbeddingResult:
+        candidate = turn.candidate
+        entry, provider = candidate.entry, candidate.provider
+        if not isinstance(provider, Embeds):
+            message = f"{entry.provider}: its plugin makes no embeddings"
+            raise UnsupportedParameterError(message, provider=entry.provider, param="model")
+        made = await provider.embed(
+            EmbedCall(
+                inputs=self._inputs,
+                model=entry.model,
+                dimensions=self._dimensions,
+                timeout=turn.timeout,
+                credential=self._credentials.get(entry.provider),
+                headers={**entry.extra_headers, **self._extra_headers.get(entry.provider, {})},
+                extra={**entry.extra, **self._extra.get(entry.provider, {})},
+            )
+        )
+        if len(made.vectors) != len(self._inputs):
+            message = (
+                f"{entry.provider}: {len(made.vectors)} vectors for {len(self._inputs)} inputs"
+            )
+            raise MalformedResponseError(message, provider=entry.provider, model=entry.model)
+        usage = made.usage or await self._settler.embedding_usage(self._inputs, entry.model)
+        cost = self._settler.cost(candidate, made.model, usage)
+        self._recorder.end(
+            candidate.name,
+            "answered",
+            began=turn.began,
+            waited=turn.waited,
+            repeat=turn.repeat,
+            request_id=made.meta.request_id,
+        )
+        self._recorder.settle(usage, cost)
+        return EmbeddingResult(
+            vectors=made.vectors,
+            usage=usage,
+            cost=cost,
+            provider=entry.provider,
+            model=made.model or entry.model,
+            trace=self._recorder.trace(),
+            warnings=made.warnings,
+        )

@@ -1,0 +1,204 @@
+"""The keyword arguments of a call, in one place for every way of making one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, TypedDict
+
+from ..errors import InvalidRequestError
+
+__all__ = ["CallOptions", "by_provider", "check_names", "labels_of", "number", "positive", "whole"]
+
+
+class CallOptions(TypedDict, total=False):
+    """What ``complete``, ``stream`` and ``count_tokens`` take besides target and messages.
+
+    ``None`` is the same as leaving it out.
+
+    What is asked:
+        tools: OpenAI-style dicts, ``Tool`` values, or annotated Python callables.
+        tool_choice: ``auto``, ``required``, ``none``, a tool's name, or a vendor's dict.
+        response_format: ``"json"``, a JSON schema, a pydantic model, a msgspec Struct, a dataclass.
+        temperature: 0 to 2.
+        top_p: 0 to 1.
+        max_tokens: The longest answer, in tokens; else the entry's, the group's, the model's.
+        stop: A string or several that end the answer.
+        seed: For reproducible sampling.
+        reasoning_effort: ``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh``, ``max``.
+        parallel_tool_calls: Whether several tools may be asked for at once.
+
+    How long:
+        timeout: Seconds for the whole call, every attempt and wait included. Default 600.
+        attempt_timeout: Seconds for one attempt; for a stream, to its first token.
+        idle_timeout: Longest silence inside a stream, seconds.
+
+    For whom (kept in the trace):
+        agent_id, project_id, agent_type, session_id, run_id: Names.
+        tags: Further names by key.
+
+    Where:
+        max_cost: USD; candidates that could cost more are skipped.
+        region: Only candidates whose entry names this region.
+        fallback: ``False`` asks the first fitting candidate only.
+        credentials: Keys for this call, by provider.
+        extra: Provider-specific body fields, by provider.
+        extra_headers: Provider-specific headers, by provider.
+        cache: ``use``, ``skip`` or ``refresh`` the response cache, where one is configured.
+    """
+
+    tools: Sequence[Any] | None
+    tool_choice: Any
+    response_format: Any
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    reasoning_effort: str | None
+    parallel_tool_calls: bool | None
+    timeout: float | None
+    attempt_timeout: float | None
+    idle_timeout: float | None
+    agent_id: str | None
+    project_id: str | None
+    agent_type: str | None
+    session_id: str | None
+    run_id: str | None
+    tags: Mapping[str, str] | None
+    max_cost: Decimal | float | str | None
+    region: str | None
+    fallback: bool | None
+    credentials: Mapping[str, str] | None
+    extra: Mapping[str, Mapping[str, Any]] | None
+    extra_headers: Mapping[str, Mapping[str, str]] | None
+    cache: Literal["use", "skip", "refresh"] | None
+
+
+_NAMES = frozenset(CallOptions.__annotations__)
+_LABELS = ("agent_id", "project_id", "agent_type", "session_id", "run_id")
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Refuse a misspelt argument.
+
+    Raises:
+        InvalidRequestError: There is no such argument; ``param`` is its name.
+    """
+    if options.keys() <= _NAMES:
+        return
+    name = next(name for name in options if name not in _NAMES)
+    close = difflib.get_close_matches(name, _NAMES, 1)
+    hint = f"did you mean {close[0]!r}?" if close else "a vendor's own field goes into extra="
+    raise InvalidRequestError(f"there is no argument {name!r}: {hint}", param=name)
+
+
+def labels_of(options: CallOptions) -> dict[str, str]:
+    """Whom the call is for, as plain strings.
+
+    Raises:
+        InvalidRequestError: A label is not a string.
+    """
+    labels: dict[str, str] = {}
+    for name in _LABELS:
+        value = options.get(name)
+        if value is not None:
+            labels[name] = _text(value, name)
+    for key, value in (options.get("tags") or {}).items():
+        labels[f"tag:{key}"] = _text(value, f"tags[{key!r}]")
+    return labels
+
+
+def positive(options: CallOptions, name: str, otherwise: float | None) -> float | None:
+    """A number of seconds above zero, or what holds otherwise.
+
+    Raises:
+        InvalidRequestError: Not a number above zero.
+    """
+    value = _given(options, name)
+    if value is None:
+        return otherwise
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        message = f"{name}: {value!r} is not a number of seconds above 0"
+        raise InvalidRequestError(message, param=name)
+    return float(value)
+
+
+def number(
+    options: CallOptions, name: str, least: float | None, most: float | None = None
+) -> float | None:
+    """A number within its bounds.
+
+    Raises:
+        InvalidRequestError: Not a number, or outside.
+    """
+    value = _given(options, name)
+    if value is None:
+        return None
+    # NaN fails every comparison, so it is asked whether the value is inside, not outside.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not ((least is None or least <= value) and (most is None or value <= most))
+    ):
+        raise _out_of_bounds(name, value, "a number", least, most)
+    return float(value)
+
+
+def whole(options: CallOptions, name: str, least: int | None) -> int | None:
+    """A whole number within its bounds.
+
+    Raises:
+        InvalidRequestError: Not a whole number, or outside.
+    """
+    value = _given(options, name)
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or (least is not None and value < least)
+    ):
+        raise _out_of_bounds(name, value, "a whole number", least, None)
+    return value
+
+
+def by_provider(options: CallOptions, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """Fields by provider: a mapping of mappings.
+
+    Raises:
+        InvalidRequestError: Another form.
+    """
+    value = _given(options, name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        message = f"{name}: expected a dict by provider, such as {{'openai': {{...}}}}"
+        raise InvalidRequestError(message, param=name)
+    for provider, fields in value.items():
+        if not isinstance(provider, str) or not isinstance(fields, Mapping):
+            place = f"{name}[{provider!r}]"
+            message = f"{place}: expected a dict of the fields for that provider"
+            raise InvalidRequestError(message, param=place)
+    return value
+
+
+def _given(options: CallOptions, name: str) -> Any:
+    values: Mapping[str, Any] = options
+    return values.get(name)
+
+
+def _out_of_bounds(
+    name: str, value: object, kind: str, least: float | None, most: float | None
+) -> InvalidRequestError:
+    bounds = "" if least is None else f" from {least:g}"
+    bounds += "" if most is None else f" to {most:g}"
+    return InvalidRequestError(f"{name}: {value!r} is not {kind}{bounds}", param=name)
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        message = f"{name}: expected a string, found {type(value).__name__}"
+        raise InvalidRequestError(message, param=name)
+    return value

@@ -1,0 +1,118 @@
+"""From what was asked for to the candidates that may answer, in order, each with its settings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..config import Candidate as Entry, GroupConfig, ModelRef, parse_model_ref
+from ..config.providers import unknown_provider
+from ..errors import ConfigError, InvalidRequestError, SwitchgearError
+from ..providers.base import Capabilities, Provider, Unsupported
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from .providers import Providers
+
+__all__ = ["Candidate", "Skip", "Target", "candidates_of", "find_target"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a call asked for: a group, or one model.
+
+    Attributes:
+        name: As the caller wrote it.
+        group: The group; ``None`` where a model was named.
+        entries: Its chain, pools laid flat.
+    """
+
+    name: str
+    group: GroupConfig | None
+    entries: tuple[Entry, ...]
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One model that may answer this call.
+
+    Attributes:
+        name: ``provider/model``, as traces show it.
+        entry: Its place in the configuration.
+        provider: The adapter.
+        kind: The provider's plugin, by which prices are looked up.
+        unsupported: What becomes of parts of the request that it can't do.
+        capabilities: What the model can do.
+        max_tokens: The longest answer: the call's, else the entry's, else the group's.
+    """
+
+    name: str
+    entry: Entry
+    provider: Provider
+    kind: str
+    unsupported: Unsupported
+    capabilities: Capabilities
+    max_tokens: int | None
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """An entry that can't be a candidate, and why."""
+
+    name: str
+    error: SwitchgearError
+
+
+def find_target(config: Config, providers: Providers, asked: str) -> Target:
+    """A group by its name, or a model as ``provider/model`` or ``provider:model``.
+
+    Raises:
+        InvalidRequestError: Neither, or a model of no provider; the message names what there is.
+    """
+    if not isinstance(asked, str):
+        message = f"model: expected a group or provider/model, found {type(asked).__name__}"
+        raise InvalidRequestError(message, param="model")
+    group = config.groups.get(asked)
+    if group is not None:
+        return Target(asked, group, group.candidates)
+    try:
+        ref: ModelRef = parse_model_ref(asked)
+    except ConfigError:
+        names = sorted(config.groups)
+        close = difflib.get_close_matches(asked, names, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        message = (
+            f"there is no group {asked!r}; {hint}groups: {', '.join(names) or 'none'}; "
+            "a single model is written provider/model"
+        )
+        raise InvalidRequestError(message, param="model") from None
+    if not providers.knows(ref.provider):
+        message = unknown_provider(ref.provider, dict.fromkeys(providers.names()))
+        raise InvalidRequestError(message, param="model")
+    return Target(asked, None, (Entry(provider=ref.provider, model=ref.model),))
+
+
+def candidates_of(
+    target: Target, providers: Providers, *, max_tokens: int | None
+) -> Iterator[Candidate | Skip]:
+    """The target's entries in order, each with its provider, or why it has none."""
+    for entry in target.entries:
+        name = str(entry)
+        try:
+            provider, settings = providers.get(entry.provider)
+            capabilities = provider.capabilities(entry.model)
+        except SwitchgearError as error:
+            yield Skip(name, error)
+            continue
+        longest = max_tokens if max_tokens is not None else entry.max_tokens
+        if longest is None and target.group is not None:
+            longest = target.group.max_tokens
+        yield Candidate(
+            name=name,
+            entry=entry,
+            provider=provider,
+            kind=settings.plugin,
+            unsupported=settings.unsupported,
+            capabilities=capabilities,
+            max_tokens=longest,
+        )

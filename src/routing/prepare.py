@@ -1,0 +1,241 @@
+"""From the caller's arguments to a call that is ready to run: normalise, then plan."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..clock import Clock
+from ..config import Config
+from ..credentials import Secret
+from ..errors import InvalidRequestError
+from ..normalise import normalise_messages
+from ..providers.base import Capabilities
+from ..request import ChatRequest
+from ..structured import normalise_response_format
+from ..tools import normalise_stop, normalise_tool_choice, normalise_tools
+from .call import RoutedCall
+from .ceiling import Ceiling
+from .embedding import EmbeddingRun, embedding_inputs
+from .failover import Failover, Limits
+from .fitness import needs_of, unfit
+from .lifecycle import Lifecycle
+from .options import CallOptions, by_provider, check_names, labels_of, number, positive, whole
+from .plan import Candidate, Skip, Target, candidates_of, find_target
+from .providers import Providers
+from .recorder import Recorder
+from .retry import Backoff
+
+if TYPE_CHECKING:
+    from ..accounting.tokens import TokenCounter
+    from .settle import Settler
+
+__all__ = ["Preparer"]
+
+_BYTES_PER_TOKEN = 8
+"""More than any tokenizer puts into a token on average, so that a guess never skips in vain."""
+
+
+class Preparer:
+    """What all calls of a router have in common."""
+
+    def __init__(
+        self,
+        config: Config,
+        providers: Providers,
+        *,
+        lifecycle: Lifecycle,
+        settler: Settler,
+        tokens: TokenCounter,
+        clock: Clock,
+        draw: random.Random,
+    ) -> None:
+        self._config = config
+        self._providers = providers
+        self._lifecycle = lifecycle
+        self._settler = settler
+        self._tokens = tokens
+        self._clock = clock
+        self._draw = draw
+        retry = config.retry
+        self._backoff = Backoff(retry.backoff_base, retry.backoff_max)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What a single model can do.
+
+        Raises:
+            InvalidRequestError: A group, or a model of no provider.
+            SwitchgearError: The provider can't be used as it is configured.
+        """
+        target = find_target(self._config, self._providers, model)
+        if target.group is not None:
+            message = f"{model!r} is a group: name one model of it as provider/model"
+            raise InvalidRequestError(message, param="model")
+        (entry,) = target.entries
+        provider, _ = self._providers.get(entry.provider)
+        return provider.capabilities(entry.model)
+
+    def prepare(self, model: str, messages: object, options: CallOptions) -> RoutedCall:
+        """A completion, ready to run.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; ``param`` names the place.
+        """
+        check_names(options)
+        target = find_target(self._config, self._providers, model)
+        request = _request(messages, options)
+        self._check_providers(request.extra, "extra")
+        self._check_providers(request.extra_headers, "extra_headers")
+        recorder = Recorder(target.name, labels_of(options), self._clock)
+        limits = self._limits(target, options)
+        failover = self._failover(self._plan(target, request, options), limits, recorder)
+        return RoutedCall(
+            target=target,
+            request=request,
+            limits=limits,
+            credentials=self._credentials(options),
+            failover=failover,
+            recorder=recorder,
+            settler=self._settler,
+            idle_timeout=positive(options, "idle_timeout", _idle(target, self._config)),
+        )
+
+    def prepare_embedding(
+        self, model: str, inputs: object, dimensions: int | None, options: CallOptions
+    ) -> EmbeddingRun:
+        """An embedding, ready to run.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; ``param`` names the place.
+        """
+        check_names(options)
+        target = find_target(self._config, self._providers, model)
+        texts = embedding_inputs(inputs, dimensions)
+        recorder = Recorder(target.name, labels_of(options), self._clock)
+        plan = list(candidates_of(target, self._providers, max_tokens=None))
+        return EmbeddingRun(
+            inputs=texts,
+            dimensions=dimensions,
+            failover=self._failover(plan, self._limits(target, options), recorder),
+            recorder=recorder,
+            settler=self._settler,
+            credentials=self._credentials(options),
+            extra=by_provider(options, "extra"),
+            extra_headers=by_provider(options, "extra_headers"),
+        )
+
+    def _failover(
+        self, plan: Sequence[Candidate | Skip], limits: Limits, recorder: Recorder
+    ) -> Failover:
+        return Failover(
+            plan,
+            limits,
+            recorder,
+            backoff=self._backoff,
+            lifecycle=self._lifecycle,
+            clock=self._clock,
+            draw=self._draw,
+        )
+
+    def _limits(self, target: Target, options: CallOptions) -> Limits:
+        group, config = target.group, self._config
+        group_timeout = group.timeout if group is not None else None
+        group_attempt = group.attempt_timeout if group is not None else None
+        usual = group_timeout or config.timeout
+        return Limits(
+            timeout=positive(options, "timeout", None) or usual,
+            attempt_timeout=positive(options, "attempt_timeout", None),
+            usual_attempt_timeout=group_attempt or config.attempt_timeout,
+            num_retries=config.retry.num_retries,
+            after_refusal=group is not None and group.fallback_on_content_filter,
+        )
+
+    def _plan(
+        self, target: Target, request: ChatRequest, options: CallOptions
+    ) -> list[Candidate | Skip]:
+        """The target's candidates in order, those that can't serve this request as skips."""
+        needs = needs_of(request)
+        region = options.get("region")
+        ceiling = Ceiling.of(options.get("max_cost"), request, self._settler, self._tokens)
+        prompt_tokens = _fewest_tokens(request)
+        plan: list[Candidate | Skip] = []
+        fitting = 0
+        only_first = options.get("fallback") is False
+        for item in candidates_of(target, self._providers, max_tokens=request.max_tokens):
+            if isinstance(item, Skip):
+                plan.append(item)
+                continue
+            error = unfit(
+                needs,
+                item.capabilities,
+                unsupported=item.unsupported,
+                max_tokens=item.max_tokens,
+                prompt_tokens=prompt_tokens,
+            )
+            if error is None and region is not None and item.entry.region != region:
+                where = item.entry.region or "no region of its own"
+                error = InvalidRequestError(f"it is in {where}, not in {region}", param="region")
+            if error is None and ceiling is not None:
+                error = ceiling.exceeded(item)
+            if error is None and only_first and fitting:
+                error = InvalidRequestError("fallback is off for this call", param="fallback")
+            fitting += error is None
+            plan.append(item if error is None else Skip(item.name, error))
+        return plan
+
+    def _credentials(self, options: CallOptions) -> Mapping[str, Secret]:
+        keys: Mapping[str, Any] = options.get("credentials") or {}
+        self._check_providers(keys, "credentials")
+        secrets: dict[str, Secret] = {}
+        for name, key in keys.items():
+            if isinstance(key, Secret):
+                secrets[name] = key
+            elif isinstance(key, str) and key:
+                secrets[name] = Secret(key)
+            else:
+                place = f"credentials[{name!r}]"
+                raise InvalidRequestError(f"{place}: expected a key as a string", param=place)
+        return secrets
+
+    def _check_providers(self, named: Mapping[str, object], param: str) -> None:
+        """Refuse a field for a provider that does not exist: it would go nowhere."""
+        for name in named:
+            if not self._providers.knows(name):
+                message = f"{param}: there is no provider {name!r}; there are: "
+                message += ", ".join(self._providers.names()) or "none"
+                raise InvalidRequestError(message, param=f"{param}[{name!r}]")
+
+
+def _request(messages: object, options: CallOptions) -> ChatRequest:
+    tools = normalise_tools(options.get("tools") or ())
+    reasoning: Any = options.get("reasoning_effort")
+    if reasoning is not None and not isinstance(reasoning, str):
+        message = "reasoning_effort: expected a word such as 'low' or 'high'"
+        raise InvalidRequestError(message, param="reasoning_effort")
+    return ChatRequest(
+        messages=normalise_messages(messages),
+        tools=tools,
+        tool_choice=normalise_tool_choice(options.get("tool_choice"), tools),
+        response_format=normalise_response_format(options.get("response_format")),
+        temperature=number(options, "temperature", 0, 2),
+        top_p=number(options, "top_p", 0, 1),
+        max_tokens=whole(options, "max_tokens", 1),
+        stop=normalise_stop(options.get("stop")),
+        seed=whole(options, "seed", None),
+        reasoning_effort=reasoning,
+        parallel_tool_calls=options.get("parallel_tool_calls"),
+        extra=by_provider(options, "extra"),
+        extra_headers=by_provider(options, "extra_headers"),
+    )
+
+
+def _idle(target: Target, config: Config) -> float | None:
+    own = target.group.idle_timeout if target.group is not None else None
+    return own or config.idle_timeout
+
+
+def _fewest_tokens(request: ChatRequest) -> int:
+    """A lower estimate of the prompt, for windows that it can't possibly fit."""
+    characters = sum(len(message.text) for message in request.messages)
+    return characters // _BYTES_PER_TOKEN

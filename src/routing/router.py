@@ -1,0 +1,273 @@
+"""The router: one call in, the right provider out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from ..accounting.pricing import default_prices
+from ..accounting.tokens import TokenCounter
+from ..clock import Clock, SystemClock
+from ..completion import Completion, EmbeddingResult, TokenCount
+from ..config import Config
+from ..providers.base import Capabilities, Provider
+from ..providers.registry import Registry
+from .lifecycle import Lifecycle
+from .options import CallOptions
+from .prepare import Preparer
+from .providers import Providers
+from .settle import Settler
+from .streaming import CompletionStream
+
+if TYPE_CHECKING:
+    from ..accounting.pricing import PriceTable
+
+__all__ = ["Router"]
+
+
+class Router:
+    """Routes calls to groups of models or to single models.
+
+    Made without I/O; belongs to the first event loop that uses it, and is closed with ``aclose``
+    or by ``async with``. For threads without a loop there is ``SyncRouter``.
+
+    Args:
+        config: What is configured.
+        providers: Ready-made providers by name, in place of configured ones.
+        registry: Where provider plugins are found; the installed ones by default.
+        prices: The price table; the one that comes with the package by default.
+        clock: Time.
+        draw: Random numbers, for the jitter of back-offs.
+
+    Raises:
+        ConfigError: A provider that a group names is not rightly configured.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        providers: Mapping[str, Provider] | None = None,
+        registry: Registry | None = None,
+        prices: PriceTable | None = None,
+        clock: Clock | None = None,
+        draw: random.Random | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self._config = config
+        self._lifecycle = Lifecycle()
+        self._providers = Providers(config, registry or Registry(), providers)
+        self._tokens = TokenCounter()
+        self._preparer = Preparer(
+            config,
+            self._providers,
+            lifecycle=self._lifecycle,
+            settler=Settler(prices or default_prices(), self._tokens, clock),
+            tokens=self._tokens,
+            clock=clock,
+            draw=draw or random.Random(),  # noqa: S311 - jitter, not a secret
+        )
+        self._streams: set[CompletionStream] = set()
+        self._providers.prepare(_named(config))
+
+    @classmethod
+    def from_file(cls, path: str | Path, **settings: Any) -> Self:
+        """A router from a TOML file. ``settings`` are the constructor's keyword arguments.
+
+        Raises:
+            ConfigError: The file is missing or wrong; all mistakes are named at once.
+        """
+        return cls(Config.from_file(path), **settings)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], **settings: Any) -> Self:
+        """A router from a mapping of the same form as the file.
+
+        Raises:
+            ConfigError: The mapping is wrong; all mistakes are named at once.
+        """
+        return cls(Config.from_dict(data), **settings)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
+        """A router with the usual groups, from the providers whose keys are in the environment.
+
+        Raises:
+            ConfigError: There is none; the message says how to set one.
+        """
+        return cls(Config.from_env(environ), **settings)
+
+    @property
+    def config(self) -> Config:
+        """What is configured."""
+        return self._config
+
+    async def complete(
+        self, model: str, messages: Sequence[Any] | str, **options: Unpack[CallOptions]
+    ) -> Completion:
+        """Ask for one answer.
+
+        Args:
+            model: A group of the configuration, or ``provider/model``.
+            messages: The conversation: OpenAI-style dicts, ``Message`` values, earlier replies; a
+                plain string is one user message.
+            options: See :class:`~switchgear.CallOptions`.
+
+        Returns:
+            The answer, with usage, cost in USD, warnings and the trace of how it came about.
+
+        Raises:
+            InvalidRequestError: The request is wrong; ``param`` names the place.
+            AllProvidersFailedError: Every candidate failed; ``exceptions`` says how.
+            DeadlineExceededError: The call's timeout ran out.
+            LifecycleError: The router is closed, or belongs to another loop or process.
+        """
+        self._lifecycle.check()
+        call = self._preparer.prepare(model, messages, options)
+        return await call.complete()
+
+    def stream(
+        self, model: str, messages: Sequence[Any] | str, **options: Unpack[CallOptions]
+    ) -> CompletionStream:
+        """Ask for one answer, delta by delta. Same arguments as :meth:`complete`.
+
+        ::
+
+            async with router.stream("fast-response", messages) as stream:
+                async for event in stream:
+                    print(event.text, end="")
+                reply = stream.completion
+
+        Raises:
+            InvalidRequestError: The request is wrong. Everything else is raised by the stream.
+        """
+        self._lifecycle.check()
+        call = self._preparer.prepare(model, messages, options)
+        return CompletionStream(call, on_open=self._streams.add, on_close=self._streams.discard)
+
+    async def embed(
+        self,
+        model: str,
+        inputs: Sequence[str] | str,
+        *,
+        dimensions: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EmbeddingResult:
+        """Turn texts into vectors. Fails over along a group like :meth:`complete`.
+
+        Args:
+            model: A group, or ``provider/model``. Vectors of different models do not compare, so
+                a group should hold one model at several providers.
+            inputs: The texts.
+            dimensions: Shorter vectors, where the model can.
+            options: The timeouts, ``credentials``, ``extra`` and labels of ``CallOptions``.
+
+        Raises:
+            InvalidRequestError: The request is wrong; ``param`` names the place.
+            UnsupportedParameterError: No candidate makes embeddings.
+            AllProvidersFailedError: Every candidate failed.
+        """
+        self._lifecycle.check()
+        call = self._preparer.prepare_embedding(model, inputs, dimensions, options)
+        return await call.run()
+
+    async def count_tokens(
+        self, model: str, messages: Sequence[Any] | str, **options: Unpack[CallOptions]
+    ) -> TokenCount:
+        """The input tokens that this request would have at the first fitting candidate.
+
+        Asks the provider where it counts for itself, else counts or estimates here.
+
+        Raises:
+            InvalidRequestError: The request is wrong.
+            AllProvidersFailedError: The provider was asked, and failed.
+        """
+        self._lifecycle.check()
+        call = self._preparer.prepare(model, messages, options)
+        return await call.count_tokens(self._tokens)
+
+    async def list_models(self, provider: str) -> tuple[str, ...]:
+        """The models that a provider says it has, as ``provider/model``.
+
+        Raises:
+            UnsupportedParameterError: The provider can't tell.
+            SwitchgearError: It failed to.
+        """
+        from ..errors import UnsupportedParameterError
+        from ..providers.base import ListsModels
+
+        self._lifecycle.check()
+        found, _ = self._providers.get(provider)
+        if not isinstance(found, ListsModels):
+            message = f"{provider}: its plugin can't list models"
+            raise UnsupportedParameterError(message, provider=provider)
+        return tuple(f"{provider}/{name}" for name in await found.list_models())
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What a model can do, as its adapter declares it and the configuration overrides.
+
+        Args:
+            model: ``provider/model``.
+
+        Raises:
+            InvalidRequestError: There is no such provider.
+            SwitchgearError: It can't be used as it is configured.
+        """
+        return self._preparer.capabilities(model)
+
+    def client(self, provider: str) -> Any:
+        """The official SDK's own client of a provider, configured with its key and address.
+
+        Made on first use, which imports the SDK: up to a second.
+
+        Raises:
+            ConfigError: There is no such provider, or it has no SDK client.
+        """
+        from ..errors import ConfigError
+
+        found, _ = self._providers.get(provider)
+        client = found.client
+        if client is None:
+            raise ConfigError(f"provider {provider!r} has no SDK client", provider=provider)
+        return client
+
+    async def aclose(self) -> None:
+        """End open streams and close every connection. Safe to call twice.
+
+        Calls that are under way end with an error; new ones are refused.
+        """
+        if self._lifecycle.closed:
+            return
+        self._lifecycle.check()
+        self._lifecycle.close()
+        for stream in tuple(self._streams):
+            await stream.aclose()
+        await self._providers.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._lifecycle.check()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        groups = ", ".join(sorted(self._config.groups)) or "none"
+        return f"<Router groups: {groups}{' (closed)' if self._lifecycle.closed else ''}>"
+
+
+def _named(config: Config) -> Iterator[str]:
+    """Every provider that a group names, once."""
+    seen: dict[str, None] = {}
+    for group in config.groups.values():
+        for candidate in group.candidates:
+            seen.setdefault(candidate.provider)
+    return iter(seen)

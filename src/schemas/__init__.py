@@ -1,0 +1,1 @@
+"""JSON schemas: derived from Python types, made strict, and held against an answer."""

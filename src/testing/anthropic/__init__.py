@@ -1,0 +1,1 @@
+"""Anthropic's Messages API, also as Bedrock and Vertex serve it."""

@@ -1,0 +1,1 @@
+"""OpenAI's APIs, also as Azure and compatible servers serve them."""

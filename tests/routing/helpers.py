@@ -1,0 +1,31 @@
+"""Routers over scripted providers, for the tests of this folder."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from switchgear import Config, Router
+from switchgear.testing.loop_clock import LoopClock
+from switchgear.testing.scripted import ScriptedProvider
+
+
+def router_over(*providers: ScriptedProvider, **settings: Any) -> Router:
+    """A router whose group ``g`` is the chain of these providers' models ``m``."""
+    group = {"chain": [f"{provider.name}/m" for provider in providers]}
+    group.update(settings.pop("group", {}))
+    config = Config.from_dict(
+        {
+            "providers": {provider.name: {"plugin": provider.name} for provider in providers},
+            "groups": {"g": group},
+            **settings.pop("config", {}),
+        }
+    )
+    settings.setdefault("draw", random.Random(7))
+    given = {provider.name: provider for provider in providers}
+    return Router(config, providers=given, **settings)
+
+
+def virtual(*providers: ScriptedProvider, **settings: Any) -> Router:
+    """The same, its clock that of the event loop (for tests under looptime)."""
+    return router_over(*providers, clock=LoopClock(), **settings)

@@ -1,0 +1,46 @@
+"""What the documents show is what the repository holds, and it runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def test_the_smallest_program_is_the_one_in_examples() -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    assert block[1] == (ROOT / "examples/first_call.py").read_text()
+
+
+def test_the_smallest_program_runs() -> None:
+    pytest.importorskip("xllamacpp", reason="the extra 'embedded' is not installed")
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples/first_call.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert "embedded/smollm2-135m" in result.stdout
+    assert "answered" in result.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+        if not target.startswith("http"):
+            assert (document.parent / target).exists(), target
+
+
+def test_architecture_names_only_rooms_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for name in re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.py)`", text):
+        found = [*ROOT.glob(name), *ROOT.glob(f"src/{name}"), *ROOT.glob(f"src/*/{name}")]
+        assert found, name
