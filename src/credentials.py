@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Secret"]
+import re
+
+__all__ = ["Secret", "hide"]
+
+_LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk|gsk|xai|pk|rk)-[\w\-*]{6,}|(?i:bearer)\s+[\w\-.~+/]{8,}=*")
+_SHORTEST = 4
+"""Characters. What is shorter is a placeholder, and would tear up the text around it."""
 
 
 class Secret:
@@ -35,3 +41,11 @@ class Secret:
         raise TypeError(
             "a Secret is not pickled: pass the name of its environment variable instead"
         )
+
+
+def hide(text: str, *secrets: Secret | None) -> str:
+    """The text without these credentials, and without whatever else looks like one."""
+    for secret in secrets:
+        if secret is not None and len(secret.reveal()) >= _SHORTEST:
+            text = text.replace(secret.reveal(), "***")
+    return _LOOKS_LIKE_A_KEY.sub("***", text)

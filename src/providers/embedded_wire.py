@@ -142,7 +142,9 @@ def _transport(pool: ModelPool, find: FindSpec) -> Any:
         """Sends each request to the server of its model."""
 
         def __init__(self) -> None:
-            limits = httpx2.Limits(max_connections=_CONNECTIONS)
+            # The server closes a connection soon after its answer, now and then just as the next
+            # request goes out on it. A new one costs nothing on this machine.
+            limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0)
             self._inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
 
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

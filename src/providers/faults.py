@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
-from ..credentials import Secret
+from ..credentials import Secret, hide
 from ..errors import (
     AuthenticationError,
     ContentFilterError,
     ContextWindowExceededError,
     InvalidRequestError,
+    MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
     PermissionDeniedError,
@@ -56,6 +57,9 @@ _BY_WORD: dict[str, type[SwitchgearError]] = {
     "servicequotaexceededexception": QuotaExceededError,
     "model_not_found": ModelNotFoundError,
     "deploymentnotfound": ModelNotFoundError,
+    "invalid_model": ModelNotFoundError,
+    "model_decommissioned": ModelNotFoundError,
+    "model_terms_required": PermissionDeniedError,
     "not_found_error": ModelNotFoundError,
     "context_length_exceeded": ContextWindowExceededError,
     "string_above_max_length": ContextWindowExceededError,
@@ -81,6 +85,10 @@ _BY_WORD: dict[str, type[SwitchgearError]] = {
     "internal_server_error": ServerError,
     "internalserverexception": ServerError,
     "modelstreamerrorexception": ServerError,
+    # Groq's way of saying that the model wrote what could not be read; the request was fine.
+    "json_validate_failed": MalformedResponseError,
+    "output_parse_failed": MalformedResponseError,
+    "tool_use_failed": MalformedResponseError,
     "invalid_request_error": InvalidRequestError,
     "validationexception": InvalidRequestError,
     "invalid_image": InvalidRequestError,
@@ -121,13 +129,24 @@ _BY_STATUS: dict[int, type[SwitchgearError]] = {
 _TOO_LONG = re.compile(
     r"prompt is too long|maximum context length|context window|context size|context limit"
     r"|input is too long|too many tokens in (?:the )?prompt|reduce the length of the messages"
-    r"|exceeds the context length|too large to process",
+    r"|exceeds the context length|too large to process"
+    r"|tokens \+ `max_new_tokens` must be",
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(
-    r"credit balance|exceeded your current quota|billing|out of credits", re.IGNORECASE
+    r"credit balance|exceeded your current quota|billing|out of credits|available credits"
+    r"|any credits|spending limit|free allocation",
+    re.IGNORECASE,
 )
-_KEY = re.compile(r"\b(?:sk|gsk|xai|pk|rk)-[\w\-*]{6,}|(?i:bearer)\s+[\w\-.~+/]{8,}=*")
+_SURELY_NO_CREDIT = re.compile(r"credit balance|api usage limits|any credits", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"not a valid model|model not exist|invalid model\b"
+    r"|\bmodel\b.{0,80}(?:does not exist|has been decommissioned)",
+    re.IGNORECASE,
+)
+_NO_KEY = re.compile(r"(?:incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+_FLAGGED = re.compile(r"requires moderation|input was flagged", re.IGNORECASE)
+_RETRY_IN = re.compile(r"(?:retry|try again) in (\d+(?:\.\d+)?)\s?(ms|s)\b", re.IGNORECASE)
 
 _LONGEST_MESSAGE = 600
 
@@ -166,7 +185,7 @@ def response_error(
         status=status,
         code=word,
         param=param,
-        retry_after=retry_after(headers, now=time.time() if now is None else now),
+        retry_after=_wait(cls, message, headers, time.time() if now is None else now),
         request_id=request_id(headers),
     )
 
@@ -224,11 +243,21 @@ def root_cause(exc: BaseException) -> BaseException:
 
 def redact(message: str, secret: Secret | None) -> str:
     """The message, shortened, without the credential and without what looks like one."""
-    if secret is not None and len(secret.reveal()) >= 4:
-        message = message.replace(secret.reveal(), "***")
-    message = _KEY.sub("***", message)
-    message = " ".join(message.split())
+    message = " ".join(hide(message, secret).split())
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _wait(
+    cls: type[SwitchgearError], message: str, headers: Mapping[str, str], now: float
+) -> float | None:
+    """Seconds to wait: from the headers, else as the message of a rate limit says."""
+    told = retry_after(headers, now=now)
+    if told is not None or cls is not RateLimitError:
+        return told
+    found = _RETRY_IN.search(message)
+    if found is None:
+        return None
+    return float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
 
 
 def _classify(status: int | None, word: str | None, message: str) -> type[SwitchgearError]:
@@ -242,11 +271,26 @@ def _classify(status: int | None, word: str | None, message: str) -> type[Switch
         cls = by_status or cls
     if cls in {InvalidRequestError, ServerError, ProviderError} and _TOO_LONG.search(message):
         return ContextWindowExceededError
-    if cls in {InvalidRequestError, RateLimitError, PermissionDeniedError}:
-        if "credit balance" in message.lower() or "api usage limits" in message.lower():
-            return QuotaExceededError
-        if cls is RateLimitError and _NO_CREDIT.search(message):
-            return QuotaExceededError
+    return _by_message(cls, message)
+
+
+def _by_message(cls: type[SwitchgearError], message: str) -> type[SwitchgearError]:
+    """What only the message tells, where status and word leave it open."""
+    if cls not in {InvalidRequestError, PermissionDeniedError, RateLimitError}:
+        return cls
+    if _SURELY_NO_CREDIT.search(message):
+        return QuotaExceededError
+    if cls is RateLimitError:
+        # Gemini calls the end of a minute's quota by the same words as the end of the money.
+        exhausted = _NO_CREDIT.search(message) and not _RETRY_IN.search(message)
+        return QuotaExceededError if exhausted else cls
+    if _FLAGGED.search(message):
+        return ContentFilterError
+    if cls is InvalidRequestError:
+        if _NO_KEY.search(message):
+            return AuthenticationError
+        if _NO_MODEL.search(message):
+            return ModelNotFoundError
     return cls
 
 
@@ -267,6 +311,9 @@ def _fields(data: object) -> tuple[str | None, str, str | None]:
     if not isinstance(data, dict):
         return None, str(data) if data else "", None
     inner: Any = data.get("error", data)
+    listed = data.get("errors")
+    if inner is data and isinstance(listed, list) and listed:
+        inner = listed[0]  # Cloudflare
     if isinstance(inner, str):
         return _word(data.get("code"), data.get("type")), inner, None
     if not isinstance(inner, dict):

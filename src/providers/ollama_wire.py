@@ -9,17 +9,15 @@ this one borrows the ``httpx.AsyncClient`` that it has configured, in one place 
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from ..credentials import Secret
 from ..errors import (
     InvalidRequestError,
-    LifecycleError,
     ModelNotFoundError,
     PluginError,
     ProviderConnectionError,
@@ -28,6 +26,8 @@ from ..errors import (
 )
 from . import faults
 from .base import ResponseMeta
+from .closing import to_the_end
+from .lazy import LazyClient
 from .wire import WireRequest, WireResponse, WireStream
 
 if TYPE_CHECKING:
@@ -69,21 +69,13 @@ class OllamaWire:
         self, *, provider: str, make_client: Callable[[], Any], secret: Secret | None = None
     ) -> None:
         self._provider = provider
-        self._make_client = make_client
+        self._client = LazyClient(provider, make_client)
         self._secret = secret
-        self._client: Any = None
-        self._lock = threading.Lock()
-        self._making: asyncio.Future[Any] | None = None
-        self._closed = False
 
     @property
     def client(self) -> Any:
         """The SDK's client. Made here and now if need be, which blocks for half a second."""
-        # The lock is for the thread in which _ready makes it: there must not be two.
-        with self._lock:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client
+        return self._client.get()
 
     async def send(self, request: WireRequest) -> WireResponse:
         """Send and read the whole answer."""
@@ -103,29 +95,11 @@ class OllamaWire:
 
     async def aclose(self) -> None:
         """Close the SDK's client."""
-        self._closed = True
-        making, self._making = self._making, None
-        if making is not None and not making.done():
-            await asyncio.wait([making])
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _ready(self) -> Any:
-        if self._client is None:
-            if self._making is None or self._making.done():
-                loop = asyncio.get_running_loop()
-                self._making = loop.run_in_executor(None, lambda: self.client)
-            # A caller that is cancelled does not take the client away from the others.
-            await asyncio.shield(self._making)
-        return self._client
+        await self._client.aclose()
 
     async def _request(self, request: WireRequest) -> httpx.Response:
         """The answer with a status of 2xx, its body not yet read."""
-        client = None if self._closed else self._client or await self._ready()
-        if self._closed or client is None:
-            message = f"{self._provider}: the provider is closed"
-            raise LifecycleError(message, provider=self._provider)
+        client = await self._client.ready()
         try:
             http = http_of(client)
             built = self._build(http, request)
@@ -180,13 +154,9 @@ class OllamaWire:
         error = faults.transport_error(exc, provider=self._provider, model=model)
         if isinstance(error, ProviderConnectionError) and _is_refused(exc):
             return _hinted(
-                error, f"is Ollama running at {self._address()}? Start it with `ollama serve`"
+                error, f"is Ollama running at {_address(exc)}? Start it with `ollama serve`"
             )
         return error
-
-    def _address(self) -> str:
-        url = http_of(self._client).base_url
-        return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 class _Stream:
@@ -196,7 +166,7 @@ class _Stream:
 
     def __init__(self, response: httpx.Response, wire: OllamaWire, model: str | None) -> None:
         self._response = response
-        self._chunks: AsyncIterator[bytes] = response.aiter_bytes()
+        self._chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
         self._wire = wire
         self._model = model
         self._closed = False
@@ -214,9 +184,19 @@ class _Stream:
 
     async def aclose(self) -> None:
         """Release the connection, or drop it where the body was not read to its end."""
-        if not self._closed:
-            self._closed = True
-            await self._response.aclose()
+        if self._closed:
+            return
+        self._closed = True
+        if self._response.is_closed:
+            await self._close()
+        else:
+            await to_the_end(self._close())
+
+    async def _close(self) -> None:
+        # As in SdkWire: no generator is left to the garbage collector.
+        with contextlib.suppress(RuntimeError):
+            await self._chunks.aclose()
+        await self._response.aclose()
 
 
 def _meta(response: httpx.Response) -> ResponseMeta:
@@ -235,6 +215,11 @@ def _is_refused(exc: Exception) -> bool:
     import httpx
 
     return isinstance(exc, httpx.ConnectError)
+
+
+def _address(refused: Any) -> str:
+    url = refused.request.url
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _unsupported(error: SwitchgearError) -> SwitchgearError:

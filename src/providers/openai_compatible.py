@@ -49,6 +49,7 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasoning_field: Literal["reasoning_content", "reasoning"] | None = None
     reasoning_details: bool | None = None
     tool_call_ids: Literal["any", "nine"] | None = None
+    extra_fields: bool | None = None
     file_ids: bool | None = None
 
     tools: bool | None = None
@@ -90,11 +91,16 @@ _HOSTS: dict[str, dict[str, Any]] = {
     # Gemini's thought signatures come and go as `extra_content` of the tool calls.
     "generativelanguage.googleapis.com": {"images": True, "audio": True, "reasoning": True},
     # Few of its models keep to a schema, all have JSON mode.
-    "api.groq.com": {"max_tokens_field": "max_completion_tokens", "schema": "json_object"},
+    "api.groq.com": {
+        "max_tokens_field": "max_completion_tokens",
+        "schema": "json_object",
+        "extra_fields": False,
+    },
     # Calls its seed otherwise, and always sends usage in a stream.
     "api.mistral.ai": {
         "stream_usage": False,
         "tool_call_ids": "nine",
+        "extra_fields": False,
         "sampling": SAMPLING_KNOBS - {"seed"},
     },
     # Finds a provider that can do what a request asks for, and parses PDFs for those that can't.

@@ -7,18 +7,19 @@ SDK's client, which knows credentials, endpoints, headers and signing, by its do
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from ..credentials import Secret
-from ..errors import InvalidRequestError, LifecycleError, ProviderError, SwitchgearError
+from ..errors import InvalidRequestError, ProviderError, SwitchgearError
 from . import faults
 from .base import ResponseMeta
+from .closing import to_the_end
 from .headers import request_id
+from .lazy import LazyClient
 
 __all__ = ["SdkWire", "Wire", "WireRequest", "WireResponse", "WireStream"]
 
@@ -104,20 +105,15 @@ class SdkWire:
         secret: Secret | None = None,
     ) -> None:
         self._provider = provider
-        self._make_client = make_client
+        self._client = LazyClient(provider, make_client)
         self._auth_headers = auth_headers
         self._rewrites_body = rewrites_body
         self._secret = secret
-        self._client: Any = None
-        self._making: asyncio.Future[Any] | None = None
-        self._closed = False
 
     @property
     def client(self) -> Any:
         """The SDK's client. Made here and now if need be, which blocks for up to a second."""
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
+        return self._client.get()
 
     async def send(self, request: WireRequest) -> WireResponse:
         """Send through the SDK and read the whole answer."""
@@ -131,37 +127,15 @@ class SdkWire:
 
     async def aclose(self) -> None:
         """Close the SDK's client."""
-        self._closed = True
-        if self._client is None and self._making is not None:
-            # The thread that makes the client can't be stopped; what it makes must be closed.
-            with contextlib.suppress(Exception):
-                self._client = await self._making
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _ready(self) -> Any:
-        if self._closed:
-            raise LifecycleError(f"{self._provider}: closed", provider=self._provider)
-        if self._client is None:
-            # Callers that arrive while it is being made wait for the same one; a caller that is
-            # cancelled does not take it away from the others.
-            if self._making is None or self._making.done():
-                loop = asyncio.get_running_loop()
-                self._making = loop.run_in_executor(None, self._make_client)
-            made = await asyncio.shield(self._making)
-            if self._closed:
-                raise LifecycleError(f"{self._provider}: closed", provider=self._provider)
-            if self._client is None:
-                self._client = made
-        return self._client
+        await self._client.aclose()
 
     async def _request(self, request: WireRequest, *, stream: bool) -> Any:
         import httpx2
 
         headers = dict(request.headers)
         if request.credential is not None:
-            headers.update(self._auth_headers(request.credential))
+            credential = self._auth_headers(request.credential)
+            headers.update((name, _Unshown(value)) for name, value in credential.items())
         options = {
             "headers": headers,
             "timeout": httpx2.Timeout(
@@ -171,7 +145,7 @@ class SdkWire:
             "follow_redirects": False,
         }
         try:
-            client = self._client or await self._ready()
+            client = await self._client.ready()
             if request.body is None:
                 return await client.get(request.path, cast_to=httpx2.Response, options=options)
             payload: dict[str, Any]
@@ -230,7 +204,7 @@ class _SdkStream:
 
     def __init__(self, response: Any, provider: str, model: str | None) -> None:
         self._response = response
-        self._chunks: AsyncIterator[bytes] = response.aiter_bytes()
+        self._chunks: AsyncGenerator[bytes, None] = response.aiter_bytes()
         self._provider = provider
         self._model = model
         self._closed = False
@@ -248,9 +222,33 @@ class _SdkStream:
 
     async def aclose(self) -> None:
         """Release the connection, or drop it where the body was not read to its end."""
-        if not self._closed:
-            self._closed = True
-            await self._response.aclose()
+        if self._closed:
+            return
+        self._closed = True
+        if self._response.is_closed:
+            await self._close()
+        else:
+            await to_the_end(self._close())
+
+    async def _close(self) -> None:
+        # The generator first: left to the garbage collector, it would be closed by a task of its
+        # own at any later time. It can't be while another task still reads.
+        with contextlib.suppress(RuntimeError):
+            await self._chunks.aclose()
+        await self._response.aclose()
+
+
+class _Unshown(str):
+    """A header's value that can be sent and not shown.
+
+    At level DEBUG the Anthropic SDK logs the options of each request, and tools that report errors
+    show the local variables of every frame.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 def _meta(response: Any) -> ResponseMeta:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..completion import Completion, StreamEvent, TokenCount
+from ..credentials import hide
 from ..decision import Outcome
-from ..errors import ContentFilterError, ProviderConnectionError, SwitchgearError
+from ..errors import ContentFilterError, PluginError, ProviderConnectionError, SwitchgearError
 from ..providers.base import Call, CountsTokens, Reply, ReplyStream
 from .failover import Turn
 
 if TYPE_CHECKING:
     from ..accounting.tokens import TokenCounter
-    from ..credentials import Secret
     from ..request import ChatRequest
     from .failover import Failover, Limits
     from .plan import Candidate, Target
     from .recorder import Recorder
     from .settle import Settler
 
-__all__ = ["Opened", "RoutedCall"]
+__all__ = ["Opened", "RoutedCall", "let_go"]
 
+_log = logging.getLogger("switchgear.routing")
 _DECLINED = frozenset({"refusal", "content_filter"})
+_OF_A_STREAM = ("__anext__", "aclose", "finished", "meta", "snapshot")
+_CLOSE_SECONDS = 1.0
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -57,7 +62,6 @@ class RoutedCall:
         target: Target,
         request: ChatRequest,
         limits: Limits,
-        credentials: Mapping[str, Secret],
         failover: Failover,
         recorder: Recorder,
         settler: Settler,
@@ -67,7 +71,6 @@ class RoutedCall:
         self.idle_timeout = idle_timeout
         self._target = target
         self._limits = limits
-        self._credentials = credentials
         self._failover = failover
         self._recorder = recorder
         self._settler = settler
@@ -105,19 +108,17 @@ class RoutedCall:
         return self._settler.parse(reply, self.request)
 
     def settle_stream(
-        self, opened: Opened, outcome: Outcome, reason: str, parsed: object
+        self, opened: Opened, reply: Reply, outcome: Outcome, reason: str, parsed: object
     ) -> Completion:
-        """The completion of a stream, however it ended."""
-        reply = opened.source.snapshot()
+        """The completion of a stream, however it ended, from what had arrived."""
         self._record(opened.turn, outcome, reply, reason, opened.first_token)
-        return self._completion(
-            reply, opened.turn, parsed, opened.first_token, whole=outcome == "answered"
-        )
+        # A caller may leave when the provider has said everything: then nothing is estimated.
+        whole = opened.source.finished
+        return self._completion(reply, opened.turn, parsed, opened.first_token, whole=whole)
 
     async def _complete_once(self, turn: Turn) -> Completion:
         reply = await turn.candidate.provider.complete(self._provider_call(turn))
-        if self._limits.after_refusal and not turn.last and reply.finish_reason in _DECLINED:
-            raise _declined(turn.candidate, reply)
+        self._refuse_declined(reply, turn)
         parsed = self.parse(reply)
         self._record(turn, "answered", reply, "", None)
         return self._completion(reply, turn, parsed, None, whole=True)
@@ -125,12 +126,28 @@ class RoutedCall:
     async def _open_once(self, turn: Turn) -> Opened:
         source = await turn.candidate.provider.stream(self._provider_call(turn))
         try:
-            first = await _first_event(source, turn.candidate)
+            first = await self._first_event(source, turn)
         except BaseException:
             # Cancelled or failed: nobody else knows of this stream yet.
-            await source.aclose()
+            await let_go(source)
             raise
         return Opened(source, first, turn, self._recorder.elapsed())
+
+    async def _first_event(self, source: ReplyStream, turn: Turn) -> StreamEvent | None:
+        missing = [name for name in _OF_A_STREAM if not hasattr(source, name)]
+        if missing:
+            raise _no_stream(turn.candidate, source, missing)
+        first = await anext(source, None)
+        if first is None:
+            if not source.finished:
+                raise _cut(turn.candidate)
+            self._refuse_declined(source.snapshot(), turn)
+        return first
+
+    def _refuse_declined(self, reply: Reply, turn: Turn) -> None:
+        """A declined request is a failure where the next candidate may be asked instead."""
+        if self._limits.after_refusal and not turn.last and reply.finish_reason in _DECLINED:
+            raise _declined(turn.candidate, reply)
 
     def _provider_call(self, turn: Turn) -> Call:
         candidate, request = turn.candidate, self.request
@@ -141,7 +158,7 @@ class RoutedCall:
             request=request,
             model=entry.model,
             timeout=turn.timeout,
-            credential=self._credentials.get(entry.provider),
+            credential=candidate.credential,
             headers=_merged(entry.extra_headers, request.extra_headers.get(entry.provider)),
             extra=_merged(entry.extra, request.extra.get(entry.provider)),
             unsupported=candidate.unsupported,
@@ -177,11 +194,13 @@ class RoutedCall:
         )
 
 
-async def _first_event(source: ReplyStream, candidate: Candidate) -> StreamEvent | None:
-    first = await anext(source, None)
-    if first is None and not source.finished:
-        raise _cut(candidate)
-    return first
+async def let_go(source: ReplyStream) -> None:
+    """Close a provider's stream. What goes wrong in that is nothing that a caller could mend."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await source.aclose()
+    except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
+        _log.warning("a stream was not closed cleanly: %s", hide(repr(exc)))
 
 
 def _merged(entry: Mapping[str, Any], call: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -198,6 +217,15 @@ def _declined(candidate: Candidate, reply: Reply) -> SwitchgearError:
         model=candidate.entry.model,
         code=reply.native_finish_reason,
         request_id=reply.meta.request_id,
+    )
+
+
+def _no_stream(candidate: Candidate, source: object, missing: list[str]) -> SwitchgearError:
+    return PluginError(
+        f"{candidate.entry.provider}: its plugin's stream() gave {type(source).__name__}, which "
+        f"lacks {', '.join(missing)}",
+        provider=candidate.entry.provider,
+        model=candidate.entry.model,
     )
 
 

@@ -10,7 +10,6 @@ from ..errors import InvalidRequestError, MalformedResponseError, UnsupportedPar
 from ..providers.base import EmbedCall, Embeds
 
 if TYPE_CHECKING:
-    from ..credentials import Secret
     from .failover import Failover, Turn
     from .recorder import Recorder
     from .settle import Settler
@@ -52,7 +51,6 @@ class EmbeddingRun:
         failover: Failover,
         recorder: Recorder,
         settler: Settler,
-        credentials: Mapping[str, Secret],
         extra: Mapping[str, Mapping[str, Any]],
         extra_headers: Mapping[str, Mapping[str, str]],
     ) -> None:
@@ -61,7 +59,6 @@ class EmbeddingRun:
         self._failover = failover
         self._recorder = recorder
         self._settler = settler
-        self._credentials = credentials
         self._extra = extra
         self._extra_headers = extra_headers
 
@@ -81,7 +78,7 @@ class EmbeddingRun:
                 model=entry.model,
                 dimensions=self._dimensions,
                 timeout=turn.timeout,
-                credential=self._credentials.get(entry.provider),
+                credential=candidate.credential,
                 headers={**entry.extra_headers, **self._extra_headers.get(entry.provider, {})},
                 extra={**entry.extra, **self._extra.get(entry.provider, {})},
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,13 +16,13 @@ from ..errors import (
     AllProvidersFailedError,
     ContextWindowExceededError,
     DeadlineExceededError,
-    PluginError,
+    LifecycleError,
     ProviderTimeoutError,
     SwitchgearError,
 )
 from .classify import Verdict, classify
-from .lifecycle import Lifecycle
-from .plan import Candidate, Skip
+from .lifecycle import Lifecycle, is_cancelled
+from .plan import Candidate, Skip, plugin_fault
 from .recorder import Recorder
 from .retry import Backoff
 
@@ -29,6 +30,9 @@ __all__ = ["Attempt", "Failover", "Limits"]
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
+
+_LEAST_SECONDS = 0.005
+"""Less is no time for an attempt; and timers of some event loops fire so much too early."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -77,7 +81,7 @@ class Failover:
         limits: What bounds the call.
         recorder: Where every step is written down.
         backoff: How long to wait before a repeat.
-        lifecycle: Ends the call between attempts once the router is closed.
+        lifecycle: Ends the call once the router is closed.
         clock: Time.
         draw: Random numbers for the back-off.
     """
@@ -115,8 +119,10 @@ class Failover:
         Raises:
             AllProvidersFailedError: None did.
             DeadlineExceededError: The call's timeout ran out first.
+            LifecycleError: The router is closed, or was meanwhile.
             SwitchgearError: A failure that no other candidate can mend.
         """
+        self._lifecycle.check()
         last = _last_candidate(self._plan)
         for position, item in enumerate(self._plan):
             if isinstance(item, Skip):
@@ -143,28 +149,34 @@ class Failover:
         )
         while True:
             turn = self._turn(candidate, until, repeat=repeat, waited=waited, last=last)
-            try:
-                return (await self._once(turn, attempt),)
-            except SwitchgearError as exc:
-                error = exc
+            outcome = await self._once(turn, attempt)
+            if isinstance(outcome, tuple):
+                return outcome
+            error = outcome
             self._record(turn, error)
+            if self._lifecycle.closed:
+                raise self._closed() from error
             verdict = classify(error)
             if not self._may_go_on(verdict, candidate):
                 raise self._with_trace(error)
-            if self.remaining() <= 0:
+            if self.remaining() <= _LEAST_SECONDS:
                 raise self._deadline(error)
             wait = self._wait_before_repeat(verdict, error, repeat=repeat + 1, last=last)
             if wait is None or self._recorder.elapsed() + wait >= until:
                 return None
-            await self._clock.sleep(wait)
+            # The router's end is the end of the wait; the next turn says so.
+            with contextlib.suppress(TimeoutError):
+                async with self._lifecycle.limit(None):
+                    await self._clock.sleep(wait)
             self._repeats_left -= 1
             repeat, waited = repeat + 1, wait
 
     def _turn(
         self, candidate: Candidate, until: float, *, repeat: int, waited: float, last: bool
     ) -> Turn:
-        self._lifecycle.check()
-        if self.remaining() <= 0:
+        if self._lifecycle.closed:
+            raise self._closed()
+        if self.remaining() <= _LEAST_SECONDS:
             raise self._deadline(self._errors[-1] if self._errors else None)
         limits, now = self._limits, self._recorder.elapsed()
         own = (
@@ -175,24 +187,22 @@ class Failover:
         )
         return Turn(candidate, min(own, until - now), now, waited, repeat, last)
 
-    async def _once(self, turn: Turn, attempt: Attempt[T]) -> T:
-        """One attempt, within its time; whatever goes wrong leaves as one of our errors."""
-        candidate = turn.candidate
-        scope = asyncio.timeout(turn.timeout)
+    async def _once(self, turn: Turn, attempt: Attempt[T]) -> tuple[T] | SwitchgearError:
+        """One attempt, within its time; whatever goes wrong comes back as one of our errors."""
+        limit = self._lifecycle.limit(turn.timeout)
         try:
-            async with scope:
-                return await attempt(turn)
-        except SwitchgearError:
-            raise
+            async with limit:
+                return (await attempt(turn),)
+        except SwitchgearError as exc:
+            return _scrubbed(exc, turn)
         except TimeoutError as exc:
-            if not scope.expired():
-                raise _broken(candidate, exc) from exc
-            message = f"{candidate.entry.provider}: no answer within {turn.timeout:.3g} s"
-            raise ProviderTimeoutError(
-                message, provider=candidate.entry.provider, model=candidate.entry.model
-            ) from exc
-        except Exception as exc:
-            raise _broken(candidate, exc) from exc
+            return _scrubbed(_timed_out(turn, exc) if limit.expired else _broken(turn, exc), turn)
+        except asyncio.CancelledError as exc:
+            if is_cancelled():
+                raise
+            return _scrubbed(_broken(turn, exc), turn)
+        except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
+            return _scrubbed(_broken(turn, exc), turn)
 
     def _may_go_on(self, verdict: Verdict, candidate: Candidate) -> bool:
         """Whether any other attempt can mend this failure."""
@@ -251,6 +261,9 @@ class Failover:
             )
         )
 
+    def _closed(self) -> SwitchgearError:
+        return self._with_trace(LifecycleError("the router was closed during the call"))
+
     def _deadline(self, cause: SwitchgearError | None) -> SwitchgearError:
         message = f"the call's timeout of {self._limits.timeout:g} s is over"
         error = self._with_trace(DeadlineExceededError(message))
@@ -266,10 +279,19 @@ def _last_candidate(plan: Sequence[Candidate | Skip]) -> int:
     return max((i for i, item in enumerate(plan) if isinstance(item, Candidate)), default=-1)
 
 
-def _broken(candidate: Candidate, exc: Exception) -> PluginError:
-    """A provider let an exception out that is not one of ours: a fault of its plugin."""
-    return PluginError(
-        f"{candidate.entry.provider}: its plugin raised {type(exc).__name__}: {exc}",
-        provider=candidate.entry.provider,
-        model=candidate.entry.model,
-    )
+def _scrubbed(error: SwitchgearError, turn: Turn) -> SwitchgearError:
+    turn.candidate.scrub(error)
+    return error
+
+
+def _timed_out(turn: Turn, exc: TimeoutError) -> SwitchgearError:
+    entry = turn.candidate.entry
+    message = f"{entry.provider}: no answer within {turn.timeout:.3g} s"
+    error = ProviderTimeoutError(message, provider=entry.provider, model=entry.model)
+    error.__cause__ = exc
+    return error
+
+
+def _broken(turn: Turn, exc: BaseException) -> SwitchgearError:
+    entry = turn.candidate.entry
+    return plugin_fault(entry.provider, entry.model, exc)

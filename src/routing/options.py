@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
 
 from ..errors import InvalidRequestError
 
-__all__ = ["CallOptions", "by_provider", "check_names", "labels_of", "number", "positive", "whole"]
+__all__ = [
+    "EMBEDDING_OPTIONS",
+    "CallOptions",
+    "by_provider",
+    "check_names",
+    "choice",
+    "flag",
+    "headers_by_provider",
+    "is_sendable",
+    "labels_of",
+    "mapping",
+    "number",
+    "positive",
+    "text_option",
+    "whole",
+]
 
 
 class CallOptions(TypedDict, total=False):
@@ -79,17 +95,29 @@ class CallOptions(TypedDict, total=False):
 _NAMES = frozenset(CallOptions.__annotations__)
 _LABELS = ("agent_id", "project_id", "agent_type", "session_id", "run_id")
 
+EMBEDDING_OPTIONS = frozenset(
+    {*_LABELS, "tags", "timeout", "attempt_timeout", "credentials", "extra", "extra_headers"}
+)
+"""The options that mean something to an embedding."""
 
-def check_names(options: Mapping[str, Any]) -> None:
-    """Refuse a misspelt argument.
+_LONGEST_SECONDS = 86_400.0 * 365
+_LARGEST = 2**63 - 1
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+
+
+def check_names(options: Mapping[str, Any], known: frozenset[str] = _NAMES) -> None:
+    """Refuse a misspelt argument, or one that means nothing to this call.
 
     Raises:
         InvalidRequestError: There is no such argument; ``param`` is its name.
     """
-    if options.keys() <= _NAMES:
+    if options.keys() <= known:
         return
-    name = next(name for name in options if name not in _NAMES)
-    close = difflib.get_close_matches(name, _NAMES, 1)
+    name = next(name for name in options if name not in known)
+    if name in _NAMES:
+        raise InvalidRequestError(f"{name}: means nothing to this call", param=name)
+    close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]!r}?" if close else "a vendor's own field goes into extra="
     raise InvalidRequestError(f"there is no argument {name!r}: {hint}", param=name)
 
@@ -105,24 +133,78 @@ def labels_of(options: CallOptions) -> dict[str, str]:
         value = options.get(name)
         if value is not None:
             labels[name] = _text(value, name)
-    for key, value in (options.get("tags") or {}).items():
+    for key, value in mapping(options, "tags", "a dict of names").items():
         labels[f"tag:{key}"] = _text(value, f"tags[{key!r}]")
     return labels
 
 
 def positive(options: CallOptions, name: str, otherwise: float | None) -> float | None:
-    """A number of seconds above zero, or what holds otherwise.
+    """A number of seconds above zero and up to a year, or what holds otherwise.
 
     Raises:
-        InvalidRequestError: Not a number above zero.
+        InvalidRequestError: Another number, or none.
     """
     value = _given(options, name)
     if value is None:
         return otherwise
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        message = f"{name}: {value!r} is not a number of seconds above 0"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value <= _LONGEST_SECONDS
+    ):
+        message = f"{name}: {value!r} is not a number of seconds above 0 (and up to a year)"
         raise InvalidRequestError(message, param=name)
     return float(value)
+
+
+def flag(options: CallOptions, name: str) -> bool | None:
+    """True, false, or not given.
+
+    Raises:
+        InvalidRequestError: Something else.
+    """
+    value = _given(options, name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequestError(f"{name}: {value!r} is neither True nor False", param=name)
+    return value
+
+
+def choice(options: CallOptions, name: str, words: Sequence[str]) -> str | None:
+    """One of some words, or not given.
+
+    Raises:
+        InvalidRequestError: Something else.
+    """
+    value = text_option(options, name)
+    if value is not None and value not in words:
+        message = f"{name}: {value!r} is not one of {', '.join(words)}"
+        raise InvalidRequestError(message, param=name)
+    return value
+
+
+def text_option(options: CallOptions, name: str) -> str | None:
+    """A string, or not given.
+
+    Raises:
+        InvalidRequestError: Something else.
+    """
+    value = _given(options, name)
+    return None if value is None else _text(value, name)
+
+
+def mapping(options: CallOptions, name: str, what: str) -> Mapping[Any, Any]:
+    """A mapping; an empty one where none is given.
+
+    Raises:
+        InvalidRequestError: Something else.
+    """
+    value = _given(options, name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        message = f"{name}: expected {what}, found {type(value).__name__}"
+        raise InvalidRequestError(message, param=name)
+    return value
 
 
 def number(
@@ -159,29 +241,49 @@ def whole(options: CallOptions, name: str, least: int | None) -> int | None:
         isinstance(value, bool)
         or not isinstance(value, int)
         or (least is not None and value < least)
+        or abs(value) > _LARGEST
     ):
-        raise _out_of_bounds(name, value, "a whole number", least, None)
+        raise _out_of_bounds(name, value, "a whole number (of 64 bits)", least, None)
     return value
 
 
-def by_provider(options: CallOptions, name: str) -> Mapping[str, Mapping[str, Any]]:
+def by_provider(options: CallOptions, name: str) -> Mapping[str, Mapping[Any, Any]]:
     """Fields by provider: a mapping of mappings.
 
     Raises:
         InvalidRequestError: Another form.
     """
-    value = _given(options, name)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        message = f"{name}: expected a dict by provider, such as {{'openai': {{...}}}}"
-        raise InvalidRequestError(message, param=name)
+    value = mapping(options, name, "a dict by provider, such as {'openai': {...}}")
     for provider, fields in value.items():
         if not isinstance(provider, str) or not isinstance(fields, Mapping):
             place = f"{name}[{provider!r}]"
             message = f"{place}: expected a dict of the fields for that provider"
             raise InvalidRequestError(message, param=place)
     return value
+
+
+def headers_by_provider(options: CallOptions) -> Mapping[str, Mapping[str, str]]:
+    """``extra_headers``, fit to be sent.
+
+    Raises:
+        InvalidRequestError: Another form, or a name or value that HTTP does not allow.
+    """
+    value = by_provider(options, "extra_headers")
+    for provider, headers in value.items():
+        for name, content in headers.items():
+            place = f"extra_headers[{provider!r}][{name!r}]"
+            if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+                raise InvalidRequestError(f"{place}: is no name of a header", param=place)
+            # The value is not shown: it may be a credential.
+            if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
+                message = f"{place}: expected one line of ASCII as a string"
+                raise InvalidRequestError(message, param=place)
+    return value
+
+
+def is_sendable(key: str) -> bool:
+    """Whether a credential can stand in a header: visible ASCII, at least one character."""
+    return bool(key) and key.isascii() and key.isprintable() and " " not in key
 
 
 def _given(options: CallOptions, name: str) -> Any:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..config import Candidate as Entry, GroupConfig, ModelRef, parse_model_ref
 from ..config.providers import unknown_provider
-from ..errors import ConfigError, InvalidRequestError, SwitchgearError
+from ..credentials import Secret
+from ..errors import ConfigError, InvalidRequestError, PluginError, SwitchgearError
 from ..providers.base import Capabilities, Provider, Unsupported
+from ..providers.scrub import scrub
 
 if TYPE_CHECKING:
     from ..config import Config
     from .providers import Providers
 
-__all__ = ["Candidate", "Skip", "Target", "candidates_of", "find_target"]
+__all__ = ["Candidate", "Skip", "Target", "candidates_of", "find_target", "plugin_fault"]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -45,6 +47,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         unsupported: What becomes of parts of the request that it can't do.
         capabilities: What the model can do.
         max_tokens: The longest answer: the call's, else the entry's, else the group's.
+        api_key: The provider's own key, where the configuration has it.
+        credential: A key for this call only, in its place.
     """
 
     name: str
@@ -54,6 +58,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     unsupported: Unsupported
     capabilities: Capabilities
     max_tokens: int | None
+    api_key: Secret | None = None
+    credential: Secret | None = None
+
+    def scrub(self, error: SwitchgearError) -> None:
+        """Take its keys out of an error and of whatever caused it."""
+        scrub(error, self.credential, self.api_key)
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -93,7 +103,11 @@ def find_target(config: Config, providers: Providers, asked: str) -> Target:
 
 
 def candidates_of(
-    target: Target, providers: Providers, *, max_tokens: int | None
+    target: Target,
+    providers: Providers,
+    *,
+    max_tokens: int | None,
+    credentials: Mapping[str, Secret],
 ) -> Iterator[Candidate | Skip]:
     """The target's entries in order, each with its provider, or why it has none."""
     for entry in target.entries:
@@ -103,6 +117,9 @@ def candidates_of(
             capabilities = provider.capabilities(entry.model)
         except SwitchgearError as error:
             yield Skip(name, error)
+            continue
+        except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
+            yield Skip(name, plugin_fault(entry.provider, entry.model, exc))
             continue
         longest = max_tokens if max_tokens is not None else entry.max_tokens
         if longest is None and target.group is not None:
@@ -115,4 +132,15 @@ def candidates_of(
             unsupported=settings.unsupported,
             capabilities=capabilities,
             max_tokens=longest,
+            api_key=settings.api_key,
+            credential=credentials.get(entry.provider),
         )
+
+
+def plugin_fault(provider: str, model: str | None, exc: BaseException) -> PluginError:
+    """A provider let an exception out that is not one of ours, which becomes the cause."""
+    message = f"{provider}: its plugin raised {type(exc).__name__}: {exc}"
+    error = PluginError(message, provider=provider, model=model)
+    error.__cause__ = exc
+    scrub(error)
+    return error

@@ -21,7 +21,22 @@ from .embedding import EmbeddingRun, embedding_inputs
 from .failover import Failover, Limits
 from .fitness import needs_of, unfit
 from .lifecycle import Lifecycle
-from .options import CallOptions, by_provider, check_names, labels_of, number, positive, whole
+from .options import (
+    EMBEDDING_OPTIONS,
+    CallOptions,
+    by_provider,
+    check_names,
+    choice,
+    flag,
+    headers_by_provider,
+    is_sendable,
+    labels_of,
+    mapping,
+    number,
+    positive,
+    text_option,
+    whole,
+)
 from .plan import Candidate, Skip, Target, candidates_of, find_target
 from .providers import Providers
 from .recorder import Recorder
@@ -87,6 +102,7 @@ class Preparer:
         request = _request(messages, options)
         self._check_providers(request.extra, "extra")
         self._check_providers(request.extra_headers, "extra_headers")
+        choice(options, "cache", ("use", "skip", "refresh"))
         recorder = Recorder(target.name, labels_of(options), self._clock)
         limits = self._limits(target, options)
         failover = self._failover(self._plan(target, request, options), limits, recorder)
@@ -94,7 +110,6 @@ class Preparer:
             target=target,
             request=request,
             limits=limits,
-            credentials=self._credentials(options),
             failover=failover,
             recorder=recorder,
             settler=self._settler,
@@ -109,20 +124,26 @@ class Preparer:
         Raises:
             InvalidRequestError: An argument is wrong; ``param`` names the place.
         """
-        check_names(options)
+        check_names(options, EMBEDDING_OPTIONS)
         target = find_target(self._config, self._providers, model)
         texts = embedding_inputs(inputs, dimensions)
+        extra = by_provider(options, "extra")
+        extra_headers = headers_by_provider(options)
+        self._check_providers(extra, "extra")
+        self._check_providers(extra_headers, "extra_headers")
         recorder = Recorder(target.name, labels_of(options), self._clock)
-        plan = list(candidates_of(target, self._providers, max_tokens=None))
+        credentials = self._credentials(options)
+        plan = list(
+            candidates_of(target, self._providers, max_tokens=None, credentials=credentials)
+        )
         return EmbeddingRun(
             inputs=texts,
             dimensions=dimensions,
             failover=self._failover(plan, self._limits(target, options), recorder),
             recorder=recorder,
             settler=self._settler,
-            credentials=self._credentials(options),
-            extra=by_provider(options, "extra"),
-            extra_headers=by_provider(options, "extra_headers"),
+            extra=extra,
+            extra_headers=extra_headers,
         )
 
     def _failover(
@@ -156,13 +177,16 @@ class Preparer:
     ) -> list[Candidate | Skip]:
         """The target's candidates in order, those that can't serve this request as skips."""
         needs = needs_of(request)
-        region = options.get("region")
+        region = text_option(options, "region")
         ceiling = Ceiling.of(options.get("max_cost"), request, self._settler, self._tokens)
         prompt_tokens = _fewest_tokens(request)
         plan: list[Candidate | Skip] = []
         fitting = 0
-        only_first = options.get("fallback") is False
-        for item in candidates_of(target, self._providers, max_tokens=request.max_tokens):
+        only_first = flag(options, "fallback") is False
+        credentials = self._credentials(options)
+        for item in candidates_of(
+            target, self._providers, max_tokens=request.max_tokens, credentials=credentials
+        ):
             if isinstance(item, Skip):
                 plan.append(item)
                 continue
@@ -185,20 +209,19 @@ class Preparer:
         return plan
 
     def _credentials(self, options: CallOptions) -> Mapping[str, Secret]:
-        keys: Mapping[str, Any] = options.get("credentials") or {}
+        keys = mapping(options, "credentials", "a dict of keys by provider")
         self._check_providers(keys, "credentials")
         secrets: dict[str, Secret] = {}
         for name, key in keys.items():
-            if isinstance(key, Secret):
-                secrets[name] = key
-            elif isinstance(key, str) and key:
-                secrets[name] = Secret(key)
-            else:
+            secret = Secret(key) if isinstance(key, str) else key
+            if not isinstance(secret, Secret) or not is_sendable(secret.reveal()):
                 place = f"credentials[{name!r}]"
-                raise InvalidRequestError(f"{place}: expected a key as a string", param=place)
+                message = f"{place}: expected a key as a string, without spaces or line ends"
+                raise InvalidRequestError(message, param=place)
+            secrets[name] = secret
         return secrets
 
-    def _check_providers(self, named: Mapping[str, object], param: str) -> None:
+    def _check_providers(self, named: Mapping[Any, object], param: str) -> None:
         """Refuse a field for a provider that does not exist: it would go nowhere."""
         for name in named:
             if not self._providers.knows(name):
@@ -224,9 +247,9 @@ def _request(messages: object, options: CallOptions) -> ChatRequest:
         stop=normalise_stop(options.get("stop")),
         seed=whole(options, "seed", None),
         reasoning_effort=reasoning,
-        parallel_tool_calls=options.get("parallel_tool_calls"),
+        parallel_tool_calls=flag(options, "parallel_tool_calls"),
         extra=by_provider(options, "extra"),
-        extra_headers=by_provider(options, "extra_headers"),
+        extra_headers=headers_by_provider(options),
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 
 from ..config import BUILT_IN, Config, ProviderConfig
-from ..errors import PluginError
+from ..errors import PluginError, SwitchgearError
 from ..providers.base import Provider, ProviderSettings
+from ..providers.closing import to_the_end
 from ..providers.registry import Registry
+from ..providers.scrub import scrub
 
 __all__ = ["Providers"]
 
@@ -28,6 +31,8 @@ class Providers:
         self._config = config
         self._registry = registry
         self._made: dict[str, tuple[Provider, ProviderConfig]] = {}
+        # For `client`, which threads beside the loop's may ask for.
+        self._lock = threading.Lock()
         for name, provider in (given or {}).items():
             settings = config.providers.get(name) or ProviderConfig(name=name, plugin=name)
             self._made[name] = provider, settings
@@ -42,18 +47,10 @@ class Providers:
         """
         made = self._made.get(name)
         if made is None:
-            settings = self._config.provider(name)
-            provider = self._registry.create(
-                ProviderSettings(
-                    name=settings.name,
-                    plugin=settings.plugin,
-                    api_key=settings.api_key,
-                    base_url=settings.base_url,
-                    options=settings.options,
-                    models=settings.models,
-                )
-            )
-            made = self._made[name] = provider, settings
+            with self._lock:
+                made = self._made.get(name)
+                if made is None:
+                    made = self._made[name] = self._make(self._config.provider(name))
         return made
 
     def knows(self, name: str) -> bool:
@@ -84,10 +81,30 @@ class Providers:
         Raises:
             ExceptionGroup: What went wrong while closing.
         """
-        made, self._made = list(self._made.values()), {}
-        results = await asyncio.gather(
-            *(provider.aclose() for provider, _ in made), return_exceptions=True
-        )
-        failures = [result for result in results if isinstance(result, Exception)]
+        failures: list[Exception] = []
+        # Forgotten only when they are closed: whoever is cancelled meanwhile may close again.
+        await to_the_end(self._close_all(failures))
+        self._made = {}
         if failures:
             raise ExceptionGroup("providers did not close cleanly", failures)
+
+    async def _close_all(self, failures: list[Exception]) -> None:
+        results = await asyncio.gather(
+            *(provider.aclose() for provider, _ in self._made.values()), return_exceptions=True
+        )
+        failures.extend(result for result in results if isinstance(result, Exception))
+
+    def _make(self, settings: ProviderConfig) -> tuple[Provider, ProviderConfig]:
+        described = ProviderSettings(
+            name=settings.name,
+            plugin=settings.plugin,
+            api_key=settings.api_key,
+            base_url=settings.base_url,
+            options=settings.options,
+            models=settings.models,
+        )
+        try:
+            return self._registry.create(described), settings
+        except SwitchgearError as exc:
+            scrub(exc, settings.api_key)
+            raise

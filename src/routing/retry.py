@@ -29,6 +29,8 @@ class Backoff(msgspec.Struct, frozen=True):
         fleet does not come back in one instant.
         """
         bound = min(self.longest, self.base * 2.0 ** min(repeat - 1, 32))
-        if error.retry_after is not None:
-            return error.retry_after + draw.uniform(0.0, min(self.base, 0.1 * error.retry_after))
+        named = error.retry_after
+        # A plugin may name any number: what is negative or not one says nothing.
+        if named is not None and named >= 0:
+            return named + draw.uniform(0.0, min(self.base, 0.1 * named))
         return draw.uniform(0.0, bound)

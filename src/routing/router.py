@@ -17,6 +17,7 @@ from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
 from .lifecycle import Lifecycle
 from .options import CallOptions
+from .plan import plugin_fault
 from .prepare import Preparer
 from .providers import Providers
 from .settle import Settler
@@ -196,15 +197,22 @@ class Router:
             UnsupportedParameterError: The provider can't tell.
             SwitchgearError: It failed to.
         """
-        from ..errors import UnsupportedParameterError
+        from ..errors import SwitchgearError, UnsupportedParameterError
         from ..providers.base import ListsModels
+        from ..providers.scrub import scrub
 
         self._lifecycle.check()
-        found, _ = self._providers.get(provider)
+        found, settings = self._providers.get(provider)
         if not isinstance(found, ListsModels):
             message = f"{provider}: its plugin can't list models"
             raise UnsupportedParameterError(message, provider=provider)
-        return tuple(f"{provider}/{name}" for name in await found.list_models())
+        try:
+            return tuple(f"{provider}/{name}" for name in await found.list_models())
+        except SwitchgearError as exc:
+            scrub(exc, settings.api_key)
+            raise
+        except Exception as exc:
+            raise plugin_fault(provider, None, exc) from exc
 
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do, as its adapter declares it and the configuration overrides.
@@ -225,11 +233,18 @@ class Router:
 
         Raises:
             ConfigError: There is no such provider, or it has no SDK client.
+            LifecycleError: The router is closed, or belongs to another process.
         """
-        from ..errors import ConfigError
+        from ..errors import ConfigError, SwitchgearError
 
+        self._lifecycle.check_open()
         found, _ = self._providers.get(provider)
-        client = found.client
+        try:
+            client = found.client
+        except SwitchgearError:
+            raise
+        except Exception as exc:
+            raise plugin_fault(provider, None, exc) from exc
         if client is None:
             raise ConfigError(f"provider {provider!r} has no SDK client", provider=provider)
         return client
@@ -237,11 +252,12 @@ class Router:
     async def aclose(self) -> None:
         """End open streams and close every connection. Safe to call twice.
 
-        Calls that are under way end with an error; new ones are refused.
+        Calls that are under way end with a ``LifecycleError``; new ones are refused. Where it was
+        cancelled half-way, calling it again closes the rest.
+
+        Raises:
+            ExceptionGroup: What went wrong while closing; everything else is closed.
         """
-        if self._lifecycle.closed:
-            return
-        self._lifecycle.check()
         self._lifecycle.close()
         for stream in tuple(self._streams):
             await stream.aclose()

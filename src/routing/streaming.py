@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,12 +12,15 @@ from ..completion import Completion, StreamEvent
 from ..errors import (
     DeadlineExceededError,
     LifecycleError,
-    PluginError,
     ProviderConnectionError,
     ProviderTimeoutError,
     StreamInterruptedError,
     SwitchgearError,
 )
+from ..providers.base import Reply
+from .call import let_go
+from .lifecycle import is_cancelled
+from .plan import plugin_fault
 
 if TYPE_CHECKING:
     from ..decision import Outcome
@@ -24,9 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CompletionStream"]
 
+_log = logging.getLogger("switchgear.routing")
+
 
 class CompletionStream:
-    """The deltas of one answer. Use it in ``async with``, then iterate it once.
+    """The deltas of one answer. Use it in ``async with``, then iterate it once, in one task.
 
     Entering it runs the chain until a provider has sent its first token: until then failures go
     to the next candidate. After the first token a failure is a :class:`StreamInterruptedError`,
@@ -35,8 +41,8 @@ class CompletionStream:
 
     Args:
         call: The call that it belongs to.
-        on_open: Told when it begins to hold a connection.
-        on_close: Told once, when it no longer does.
+        on_open: Told when it is entered.
+        on_close: Told once, when it no longer holds a connection.
     """
 
     def __init__(
@@ -49,10 +55,13 @@ class CompletionStream:
         self._call = call
         self._on_open = on_open
         self._on_close = on_close
+        self._entered = False
         self._opened: Opened | None = None
         self._pending: StreamEvent | None = None
+        self._reading: asyncio.Timeout | None = None
         self._completion: Completion | None = None
         self._done = False
+        self._left = False
 
     @property
     def completion(self) -> Completion:
@@ -68,11 +77,20 @@ class CompletionStream:
         return self._completion
 
     async def __aenter__(self) -> Self:
-        if self._opened is not None or self._done:
+        if self._entered or self._done:
             raise LifecycleError("a stream is entered once; ask the router for another one")
-        self._opened = await self._call.open()
-        self._pending = self._opened.first
+        self._entered = True
         self._on_open(self)
+        try:
+            opened = await self._call.open()
+        except BaseException:
+            self._on_close(self)
+            raise
+        self._opened = opened
+        self._pending = opened.first
+        if self._done:
+            await self._leave(opened)
+            raise LifecycleError("the stream was closed while it was being opened")
         return self
 
     async def __aexit__(
@@ -84,14 +102,18 @@ class CompletionStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of the provider's connection; what has arrived is settled. Safe to call twice."""
-        done, self._done = self._done, True
-        if self._opened is None or done:
+        """Let go of the provider's connection; what has arrived is settled.
+
+        Safe to call twice and from any task of the loop: a task that reads the stream meanwhile
+        gets a ``LifecycleError``.
+        """
+        if self._done:
             return
-        try:
-            self._settle(self._opened, "cancelled", "left before its end")
-        finally:
-            await self._release(self._opened)
+        self._done = self._left = True
+        if self._reading is not None and not self._reading.expired():
+            self._reading.reschedule(asyncio.get_running_loop().time())
+        if self._opened is not None:
+            await self._leave(self._opened)
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         return self
@@ -100,29 +122,52 @@ class CompletionStream:
         opened = self._opened
         if opened is None:
             raise LifecycleError("enter the stream first: async with router.stream(...) as stream")
+        if self._left:
+            raise LifecycleError("the stream was closed before its end")
         if self._done:
             raise StopAsyncIteration
         if self._pending is not None:
             event, self._pending = self._pending, None
             return event
+        if self._reading is not None:
+            raise LifecycleError("another task is reading this stream: one at a time may")
+        found = await self._next(opened)
+        if self._left:
+            raise LifecycleError("the stream was closed before its end")
+        if found is None:
+            await self._finish(opened)
+            raise StopAsyncIteration
+        if isinstance(found, SwitchgearError):
+            opened.turn.candidate.scrub(found)
+            raise await self._interrupted(opened, found) from found
+        return found
+
+    async def _next(self, opened: Opened) -> StreamEvent | SwitchgearError | None:
+        """The source's next event, or its error, or ``None`` for its end."""
         remaining, idle = self._call.remaining(), self._call.idle_timeout
-        scope = asyncio.timeout(remaining if idle is None else min(idle, remaining))
-        error: SwitchgearError
+        bound = remaining if idle is None else min(idle, remaining)
+        scope = self._reading = asyncio.timeout(bound)
         try:
             async with scope:
                 return await opened.source.__anext__()
         except StopAsyncIteration:
-            await self._finish(opened)
-            raise
+            return None
         except SwitchgearError as exc:
-            error = exc
+            return exc
         except TimeoutError as exc:
-            error = self._too_slow(opened) if scope.expired() else _broken(opened, exc)
+            if not scope.expired():
+                return _broken(opened, exc)
+            error = _deadline(opened) if bound == remaining else _silence(opened, bound)
             error.__cause__ = exc
+            return error
+        except asyncio.CancelledError as exc:
+            if is_cancelled():
+                raise
+            return _broken(opened, exc)
         except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
-            error = _broken(opened, exc)
-            error.__cause__ = exc
-        raise await self._interrupted(opened, error) from error
+            return _broken(opened, exc)
+        finally:
+            self._reading = None
 
     async def _finish(self, opened: Opened) -> None:
         """The source ended. Only its own word makes that a complete answer."""
@@ -132,26 +177,25 @@ class CompletionStream:
             cut = ProviderConnectionError(message, provider=entry.provider, model=entry.model)
             raise await self._interrupted(opened, cut) from cut
         self._done = True
-        parsed: object = None
         malformed: SwitchgearError | None = None
+        parsed: object = None
         try:
-            parsed = self._call.parse(opened.source.snapshot())
-        except SwitchgearError as exc:
-            malformed = exc
-        try:
-            self._settle(opened, "answered", "", parsed)
+            reply = _snapshot(opened)
+            try:
+                parsed = self._call.parse(reply)
+            except SwitchgearError as exc:
+                malformed = exc
+            self._completion = self._call.settle_stream(opened, reply, "answered", "", parsed)
         finally:
             await self._release(opened)
         if malformed is not None:
-            malformed.trace = self.completion.trace
+            malformed.trace = self._completion.trace
             raise malformed
 
     async def _interrupted(self, opened: Opened, cause: SwitchgearError) -> SwitchgearError:
+        """The error for a stream that broke; what had arrived is in its ``completion``."""
         self._done = True
-        try:
-            self._settle(opened, "interrupted", cause.message)
-        finally:
-            await self._release(opened)
+        await self._settle_early(opened, "interrupted", cause.message)
         error = StreamInterruptedError(
             f"the stream broke after its first token: {cause.message}",
             provider=opened.turn.candidate.entry.provider,
@@ -165,28 +209,44 @@ class CompletionStream:
         error.trace = self.completion.trace
         return error
 
-    def _too_slow(self, opened: Opened) -> SwitchgearError:
-        entry = opened.turn.candidate.entry
-        if self._call.remaining() <= 0:
-            return DeadlineExceededError("the call's timeout is over", provider=entry.provider)
-        return ProviderTimeoutError(
-            f"{entry.provider}: silent for {self._call.idle_timeout:g} s inside the stream",
-            provider=entry.provider,
-            model=entry.model,
-        )
+    async def _leave(self, opened: Opened) -> None:
+        await self._settle_early(opened, "cancelled", "left before its end")
 
-    def _settle(self, opened: Opened, outcome: Outcome, reason: str, parsed: object = None) -> None:
-        self._completion = self._call.settle_stream(opened, outcome, reason, parsed)
+    async def _settle_early(self, opened: Opened, outcome: Outcome, reason: str) -> None:
+        """Settle what had arrived, and let go whatever happens."""
+        try:
+            reply = _snapshot(opened)
+        except SwitchgearError as exc:
+            _log.warning("%s", exc.message)
+            reply = Reply(parts=(), finish_reason="error")
+        try:
+            self._completion = self._call.settle_stream(opened, reply, outcome, reason, None)
+        finally:
+            await self._release(opened)
 
     async def _release(self, opened: Opened) -> None:
         self._on_close(self)
-        await opened.source.aclose()
+        await let_go(opened.source)
 
 
-def _broken(opened: Opened, exc: Exception) -> SwitchgearError:
+def _snapshot(opened: Opened) -> Reply:
+    try:
+        return opened.source.snapshot()
+    except Exception as exc:
+        raise _broken(opened, exc) from exc
+
+
+def _deadline(opened: Opened) -> SwitchgearError:
     entry = opened.turn.candidate.entry
-    return PluginError(
-        f"{entry.provider}: its plugin raised {type(exc).__name__}: {exc}",
-        provider=entry.provider,
-        model=entry.model,
-    )
+    return DeadlineExceededError("the call's timeout is over", provider=entry.provider)
+
+
+def _silence(opened: Opened, seconds: float) -> SwitchgearError:
+    entry = opened.turn.candidate.entry
+    message = f"{entry.provider}: silent for {seconds:g} s inside the stream"
+    return ProviderTimeoutError(message, provider=entry.provider, model=entry.model)
+
+
+def _broken(opened: Opened, exc: BaseException) -> SwitchgearError:
+    entry = opened.turn.candidate.entry
+    return plugin_fault(entry.provider, entry.model, exc)

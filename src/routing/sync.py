@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -14,6 +16,7 @@ from typing import Any, Self, TypeVar, Unpack
 from ..completion import Completion, EmbeddingResult, StreamEvent, TokenCount
 from ..config import Config
 from ..errors import LifecycleError
+from ..providers.base import Capabilities
 from .options import CallOptions
 from .router import Router
 from .streaming import CompletionStream
@@ -22,16 +25,20 @@ __all__ = ["SyncCompletionStream", "SyncRouter"]
 
 T = TypeVar("T")
 
+_INTERRUPTED_SECONDS = 5.0
+
 
 class SyncRouter:
     """A :class:`Router` on a loop thread of its own; its methods may be called from any thread.
 
-    Close it with ``close`` or by ``with``. Takes what ``Router`` takes.
+    Close it with ``close`` or by ``with``; one that is forgotten is closed when nobody refers to it
+    any more, or when the interpreter ends. Takes what ``Router`` takes.
     """
 
     def __init__(self, config: Config, **settings: Any) -> None:
         self._loop = _LoopThread()
         self._router = Router(config, **settings)
+        weakref.finalize(self, _forgotten, self._loop, self._router)
 
     @classmethod
     def from_file(cls, path: str | Path, **settings: Any) -> Self:
@@ -67,7 +74,7 @@ class SyncRouter:
         async def begin() -> CompletionStream:
             return self._router.stream(model, messages, **options)
 
-        return SyncCompletionStream(self._loop.run(begin()), self._loop)
+        return SyncCompletionStream(self._loop.run(begin()), self._loop, self)
 
     def embed(
         self,
@@ -90,18 +97,20 @@ class SyncRouter:
         """The models that a provider says it has; see :meth:`Router.list_models`."""
         return self._loop.run(self._router.list_models(provider))
 
+    def capabilities(self, model: str) -> Capabilities:
+        """What a model can do; see :meth:`Router.capabilities`."""
+        return self._router.capabilities(model)
+
     def client(self, provider: str) -> Any:
         """The official SDK's own client of a provider, an asynchronous one."""
         return self._router.client(provider)
 
     def close(self) -> None:
-        """Close every connection and end the thread. Safe to call twice."""
-        if self._loop.closed:
-            return
-        try:
-            self._loop.run(self._router.aclose())
-        finally:
-            self._loop.close()
+        """Close every connection and end the thread. Safe to call twice and from any thread.
+
+        Calls that other threads wait for end with a ``LifecycleError``.
+        """
+        self._loop.close(self._router.aclose)
 
     def __enter__(self) -> Self:
         return self
@@ -121,9 +130,11 @@ class SyncRouter:
 class SyncCompletionStream:
     """The deltas of one answer, for a plain ``for`` loop; see :class:`CompletionStream`."""
 
-    def __init__(self, stream: CompletionStream, loop: _LoopThread) -> None:
+    def __init__(self, stream: CompletionStream, loop: _LoopThread, router: SyncRouter) -> None:
         self._stream = stream
         self._loop = loop
+        # Kept, since a router that nobody refers to is closed.
+        self._router = router
 
     @property
     def completion(self) -> Completion:
@@ -142,10 +153,17 @@ class SyncCompletionStream:
 
     def close(self) -> None:
         """Let go of the provider's connection. Safe to call twice."""
-        self._loop.run(self._stream.aclose())
+        # A router that is closed has closed its streams.
+        with contextlib.suppress(LifecycleError):
+            self._loop.run(self._stream.aclose())
 
     def __enter__(self) -> Self:
-        self._loop.run(self._stream.__aenter__())
+        try:
+            self._loop.run(self._stream.__aenter__())
+        except BaseException:
+            # Interrupted, it may have been opened all the same, and no `with` will close it.
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -155,6 +173,14 @@ class SyncCompletionStream:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _forgotten(loop: _LoopThread, router: Router) -> None:
+    # Also in a forked child, where there is nothing to do, and on the loop itself, where nothing
+    # can be done. Nobody is there to hear of a failure.
+    if loop.begun:
+        with contextlib.suppress(Exception):
+            loop.close(router.aclose)
 
 
 async def _next(stream: CompletionStream) -> StreamEvent | None:
@@ -167,38 +193,61 @@ class _LoopThread:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self.closed = False
+
+    @property
+    def begun(self) -> bool:
+        """A call has come, and the thread with it."""
+        return self._thread is not None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it on the loop and wait; an interruption of the wait cancels it."""
         try:
-            loop = self._running()
+            self._check_place()
+            # Under the lock, so that nothing comes to the loop after `close` has stopped it.
+            with self._lock:
+                future = asyncio.run_coroutine_threadsafe(work, self._running())
         except BaseException:
             work.close()
             raise
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        return self._wait(future)
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run this as the last, end what else is under way, and end the thread.
+
+        Who comes second waits until the first is through.
+        """
+        self._check_place()
+        with self._lock:
+            first, self._closed = not self._closed, True
+            loop = self._started() if first else self._loop
+            future = asyncio.run_coroutine_threadsafe(last(), loop) if first and loop else None
+        try:
+            if future is not None:
+                self._wait(future)
+        finally:
+            if first and loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+            if self._thread is not None:
+                self._thread.join()
+
+    def _wait(self, future: concurrent.futures.Future[T]) -> T:
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            if not self._closed:
+                raise
+            raise LifecycleError("the router was closed during the call") from None
         except BaseException:
             if not future.done():
                 # KeyboardInterrupt in the waiting thread: end the call, and wait until it ended.
                 future.cancel()
-                concurrent.futures.wait([future], timeout=5)
+                concurrent.futures.wait([future], timeout=_INTERRUPTED_SECONDS)
             raise
 
-    def close(self) -> None:
-        """Stop the loop and end the thread."""
-        with self._lock:
-            self.closed = True
-            loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def _check_place(self) -> None:
         if os.getpid() != self._pid:
             message = (
                 "the router was made in the parent process; make a new SyncRouter in the child"
@@ -207,23 +256,25 @@ class _LoopThread:
         if threading.current_thread() is self._thread:
             message = "a SyncRouter can't be called from its own loop: use Router there"
             raise LifecycleError(message)
-        with self._lock:
-            if self.closed:
-                raise LifecycleError("the router is closed; make a new one")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="switchgear-loop", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise LifecycleError("the router is closed; make a new one")
+        return self._started()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+            self._loop = runner.get_loop()
+            self._thread = threading.Thread(
+                target=self._serve, args=(runner,), name="switchgear-loop", daemon=True
+            )
+            self._thread.start()
+        return self._loop
 
     @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
+    def _serve(runner: asyncio.Runner) -> None:
+        # The runner's end cancels what is still under way, so that nobody waits for it for ever. At
+        # the interpreter's end it can't have the thread that it waits for the executor in.
+        with contextlib.suppress(RuntimeError), runner:
+            runner.get_loop().run_forever()

@@ -118,6 +118,19 @@ class Terminal:
             pass
         return self.process.wait(max(0.1, deadline - time.monotonic()))
 
+    def end_by_ctrl_c(self) -> int:
+        """Press Ctrl-C at the prompt; the exit code.
+
+        More than once, if need be: Python loses a signal that comes while readline is about to
+        wait for the next key, and takes note of it with the next signal.
+        """
+        for _ in range(10):
+            self.press(CTRL_C)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.end(timeout=3)
+        message = f"Ctrl-C does not end it; the screen:\n{self.screen}"
+        raise AssertionError(message)
+
     def _read(self, patience: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0, patience))
         if not ready:

@@ -108,8 +108,7 @@ def test_ctrl_c_stops_an_answer_but_not_the_conversation(
         terminal.wait_for_prompt(3)
         terminal.press("half a line")
         terminal.wait_for("half a line")
-        terminal.press(CTRL_C)
-        assert terminal.end() == 130
+        assert terminal.end_by_ctrl_c() == 130
         assert_clean(terminal)
 
 

@@ -420,6 +420,8 @@ async def test_nothing_is_left_after_closing(tmp_path: Path) -> None:
         after = open_files()
     assert server.pid is not None
     assert not runs(server.pid)
+    for thread in our_threads():  # one that has done its work may still be on its way out
+        await asyncio.to_thread(thread.join, 5)
     assert not our_threads()
     assert after <= before
     assert "model loaded" in log.read_text()

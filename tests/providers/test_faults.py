@@ -16,6 +16,7 @@ from switchgear.errors import (
     ContentFilterError,
     ContextWindowExceededError,
     InvalidRequestError,
+    MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
     PermissionDeniedError,
@@ -158,6 +159,42 @@ INVALID = "invalid_request_error"
         ),
         (404, {"error": {"code": 404, "status": "NOT_FOUND"}}, ModelNotFoundError),
         (401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}}, AuthenticationError),
+        # Gemini's compatible endpoint
+        (
+            400,
+            [{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID"}}],
+            AuthenticationError,
+        ),
+        (
+            429,
+            [{"error": {"message": "You exceeded your current quota. Please retry in 3.5s."}}],
+            RateLimitError,
+        ),
+        # xAI
+        (400, {"code": "Bad argument", "error": "Incorrect API key provided"}, AuthenticationError),
+        (403, {"code": "Denied", "error": "Your team has not any credits yet"}, QuotaExceededError),
+        (429, {"code": "Exhausted", "error": "all available credits are used"}, QuotaExceededError),
+        # Mistral, Perplexity, Groq, DeepSeek, OpenRouter
+        (400, {"message": "No: x", "type": "invalid_model", "code": "1500"}, ModelNotFoundError),
+        (400, openai("Gone.", INVALID, "model_decommissioned"), ModelNotFoundError),
+        (400, openai("Model Not Exist", INVALID, INVALID), ModelNotFoundError),
+        (400, openai("a/b is not a valid model ID"), ModelNotFoundError),
+        (400, openai("The model a does not exist.", INVALID), ModelNotFoundError),
+        (400, openai("No such call.", INVALID, "tool_use_failed"), MalformedResponseError),
+        (400, openai("No JSON.", INVALID, "json_validate_failed"), MalformedResponseError),
+        (403, openai("a/b requires moderation"), ContentFilterError),
+        (400, openai("'x' is not supported with this model.", INVALID), InvalidRequestError),
+        # Cloudflare, and Together with text-generation-inference behind it
+        (
+            429,
+            {"success": False, "errors": [{"code": 4006, "message": "your daily free allocation"}]},
+            QuotaExceededError,
+        ),
+        (
+            422,
+            openai("`inputs` tokens + `max_new_tokens` must be <= 8193.", INVALID),
+            ContextWindowExceededError,
+        ),
         # FastAPI, proxies, nothing
         (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, InvalidRequestError),
         (502, b"<html><h1>502 Bad Gateway</h1></html>", ServerError),
@@ -217,6 +254,23 @@ def test_a_redirect_says_where_to() -> None:
 )
 def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert error_of(429, {"error": "slow down"}, **headers).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Please retry in 33.5s.", 33.5),
+        ("Please try again in 120ms. Visit us.", 0.12),
+        ("Please try again in 2 days.", None),
+        ("Please try again later.", None),
+    ],
+)
+def test_a_rate_limit_may_say_in_words_how_long_to_wait(
+    message: str, seconds: float | None
+) -> None:
+    assert error_of(429, openai(message)).retry_after == seconds
+    assert error_of(429, openai(message), retry_after="7").retry_after == 7
+    assert error_of(503, openai(message)).retry_after is None
 
 
 # -- secrets ------------------------------------------------------------------------------------

@@ -362,7 +362,7 @@ async def test_closing_while_the_client_is_being_made_leaves_none_behind(
     await provider.aclose()
     with pytest.raises(LifecycleError):
         await early
-    assert provider._wire._client is None  # type: ignore[attr-defined]
+    assert provider._wire._client._made is None  # type: ignore[attr-defined]
 
 
 # -- failures --------------------------------------------------------------------------------------

@@ -84,6 +84,12 @@ def test_reasoning_counted_beside_the_output_is_put_into_it() -> None:
     assert counted == Usage(input_tokens=32, output_tokens=103, reasoning_tokens=94)
 
 
+def test_what_only_the_total_counts_was_thought() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 20}
+    counted = read(answer({"content": "x"}, usage=usage)).usage
+    assert counted == Usage(input_tokens=5, output_tokens=15, reasoning_tokens=13)
+
+
 def test_cache_hits_in_the_place_of_moonshot_and_together() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 1, "cached_tokens": 5}
     reply = read(answer({"content": "Hi"}, usage=usage))

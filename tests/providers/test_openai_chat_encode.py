@@ -506,6 +506,42 @@ def test_what_this_api_wrote_goes_back_as_it_came() -> None:
     assert written["audio"] == {"id": "audio_1"}
 
 
+def test_a_strict_server_gets_nothing_that_another_server_of_this_api_added() -> None:
+    data = {"custom": {"name": "sql", "input": "1"}, "extra_content": {"google": {}}}
+    message = Message(
+        "assistant",
+        (
+            Text("See", native=Native("openai-chat", {"annotations": [{"type": "x"}]})),
+            ToolCall("c1", "sql", '{"input":"1"}', Native("openai-chat", data)),
+            NativeBlock(Native("openai-chat", {"audio": {"id": "audio_1"}})),
+        ),
+    )
+    encoded = encode(message, quirks=ChatQuirks(extra_fields=False))
+    call = {"id": "c1", "type": "function"} | {
+        "function": {"name": "sql", "arguments": '{"input":"1"}'}
+    }
+    (written,) = encoded.body["messages"]
+    assert written == {"role": "assistant", "content": "See", "tool_calls": [call]}
+    assert len(encoded.warnings) == 2
+    assert all(warning.startswith("history: ") for warning in encoded.warnings)
+
+
+def test_geminis_signatures_stay_away_from_openai() -> None:
+    signed = Native("openai-chat", {"extra_content": {"google": {"thought_signature": "s"}}})
+    encoded = encode(Message("assistant", (ToolCall("c1", "f", "{}", signed),)), **openai("gpt-4o"))
+    (call,) = encoded.body["messages"][0]["tool_calls"]
+    assert "extra_content" not in call
+    assert any("the signature of a tool call" in warning for warning in encoded.warnings)
+
+
+def test_pictures_that_the_model_made_stay_away_with_a_warning() -> None:
+    made = NativeBlock(Native("openai-chat", {"images": [{"type": "image_url"}]}))
+    encoded = encode(Message("assistant", (Text("Look."), made)))
+    assert encoded.body["messages"][0] == {"role": "assistant", "content": "Look."}
+    (warning,) = encoded.warnings
+    assert warning.startswith("history: images that the model made left out")
+
+
 def test_a_refusal_goes_back_as_one() -> None:
     written = sent(Message("assistant", (Refusal("I can't."),)))[0]
     assert written == {"role": "assistant", "content": None, "refusal": "I can't."}

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from switchgear import (
     AllProvidersFailedError,
     AuthenticationError,
+    CompletionStream,
     DeadlineExceededError,
     InvalidRequestError,
+    LifecycleError,
     MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
@@ -25,6 +28,8 @@ from switchgear import (
     SyncRouter,
 )
 from switchgear.testing import Answer, Fault, SimulatedProviders
+
+from .cancelling import at_every_wait
 
 CLAUDE = "anthropic/claude-haiku-4-5"
 GPT = "openai/gpt-4o-mini"
@@ -246,7 +251,58 @@ async def test_closing_leaves_no_socket_task_or_thread_behind(
             await anext(stream)
     await simulated_providers.idle()
     assert asyncio.all_tasks() == tasks
-    assert simulated_providers.open_connections == 0
+    # The client's ends are closed; the server's loop, in a thread of its own, hears of it shortly.
+    await _soon(lambda: simulated_providers.open_connections == 0)
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT, "ollama/llama3"])
+async def test_closing_ends_the_calls_and_streams_under_way(
+    simulated_providers: SimulatedProviders, model: str
+) -> None:
+    simulated = simulated_providers[vendor(model)]
+    config = settings(simulated_providers)
+    config["providers"]["ollama"] = {"base_url": simulated_providers.ollama.base_url}
+    router = Router.from_dict(config)
+    await router.complete(model, "hi")
+    simulated.always(Fault.stall(after_chunks=2))
+    stream = await router.stream(model, "tell me a story").__aenter__()
+    reading = asyncio.ensure_future(_read(stream))
+    simulated.always(Fault.stall())
+    waiting = asyncio.ensure_future(router.complete(model, "hi"))
+    await simulated_providers.arrivals(3)
+    await router.aclose()
+    for task in (reading, waiting):
+        with pytest.raises(LifecycleError, match="closed"):
+            await asyncio.wait_for(task, 5)
+    assert stream.completion.trace.steps[-1].outcome == "cancelled"
+    await _soon(lambda: simulated_providers.open_connections == 0)
+
+
+@pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("model", [CLAUDE, GPT])
+async def test_a_cancellation_at_any_wait_leaves_no_connection_behind(
+    simulated_providers: SimulatedProviders, model: str, transport: str
+) -> None:
+    config = settings(simulated_providers)
+    config["providers"][vendor(model)]["transport"] = transport
+    async with Router.from_dict(config) as router:
+        await router.complete(model, "hi")
+        tasks = asyncio.all_tasks()
+
+        async def leave() -> None:
+            async with router.stream(model, "tell me a story") as stream:
+                await anext(stream)
+
+        async def read() -> None:
+            async with router.stream(model, "tell me a story") as stream:
+                await _read(stream)
+
+        for begin in (lambda: router.complete(model, "hi"), read, leave):
+            assert await at_every_wait(begin, simulated_providers.idle)
+            await router.complete(model, "hi")
+            assert asyncio.all_tasks() == tasks
+            # One that works, and no other: neither in use for ever nor lost.
+            await _soon(lambda: simulated_providers.open_connections <= 1)
 
 
 async def test_credentials_may_differ_from_call_to_call(
@@ -322,6 +378,19 @@ def test_the_sync_router_does_the_same_from_many_threads(
             thread.join()
     assert len(texts) == 8
     assert len(set(texts)) == 1
+
+
+async def _read(stream: CompletionStream) -> None:
+    async for _ in stream:
+        pass
+
+
+async def _soon(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to see."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
 
 
 async def _warm(router: Router, simulated: SimulatedProviders, model: str, fault: Any) -> None:

@@ -15,6 +15,7 @@ from switchgear import (
     ProviderTimeoutError,
     StreamInterruptedError,
 )
+from switchgear.providers.base import Reply
 from switchgear.testing.scripted import Scripted, ScriptedProvider, scripted_reply
 
 from .helpers import virtual
@@ -134,6 +135,31 @@ async def test_leaving_early_lets_go_at_once_and_settles_what_came() -> None:
     assert reply.trace.steps[-1].outcome == "cancelled"
 
 
+async def test_leaving_after_the_providers_last_word_loses_no_count() -> None:
+    provider = ScriptedProvider("a", ["one"])
+    async with virtual(provider) as router:
+        async with router.stream("g", "hi") as stream:
+            await anext(stream)
+            provider.streams[0].finished = True
+    reply = stream.completion
+    assert (reply.finish_reason, reply.usage.estimated) == ("stop", False)
+    assert reply.trace.steps[-1].outcome == "cancelled"
+
+
+async def test_a_stream_that_only_declines_goes_on_where_the_group_says_so() -> None:
+    declined = Reply(parts=(), finish_reason="refusal", native_finish_reason="refusal")
+    first, second = ScriptedProvider("a", [declined]), ScriptedProvider("b", ["yes"])
+    group = {"fallback_on_content_filter": True}
+    async with virtual(first, second, group=group) as router:
+        async with router.stream("g", "hi") as stream:
+            assert [event.text async for event in stream] == ["yes"]
+    assert first.streams[0].closed
+    async with virtual(ScriptedProvider("a", [declined]), second) as router:
+        async with router.stream("g", "hi") as stream:
+            assert [event async for event in stream] == []
+    assert stream.completion.finish_reason == "refusal"
+
+
 async def test_cancelling_the_reader_lets_go_of_the_provider() -> None:
     provider = ScriptedProvider("a", [Scripted(reply=LONG, gap=10)])
     async with virtual(provider) as router:
@@ -202,7 +228,8 @@ async def test_closing_the_router_ends_its_open_streams() -> None:
     stream = await router.stream("g", "hi").__aenter__()
     await router.aclose()
     assert provider.streams[0].closed
-    assert [event async for event in stream] == []
+    with pytest.raises(LifecycleError, match="before its end"):
+        await anext(stream)
     assert stream.completion.trace.steps[-1].outcome == "cancelled"
 
 

@@ -102,11 +102,12 @@ _METHODS = {
 class _Block:
     """A block that has begun: as it began, and what has been added to it."""
 
-    __slots__ = ("citations", "data", "kind", "pieces", "signature")
+    __slots__ = ("citations", "data", "ended", "kind", "pieces", "signature")
 
     def __init__(self, kind: str, data: dict[str, Any]) -> None:
         self.kind = kind
         self.data = data
+        self.ended = False
         self.pieces: list[str] = []
         self.signature = ""
         self.citations: list[Any] = []
@@ -196,6 +197,8 @@ class AnthropicDecoder(SseDecoder):
         kind = data.get("type")
         if not isinstance(kind, str):
             raise self.malformed("content_block_start: a block without a type")
+        if index in self._blocks:
+            raise self.malformed(f"content_block_start: block {index} begins twice")
         if kind == "tool_use" and data.get("name") == (self._answer_tool or ""):
             kind = "answer"
         block = self._blocks[index] = _Block(kind, data)
@@ -230,6 +233,8 @@ class AnthropicDecoder(SseDecoder):
         block = self._blocks.get(change.index)
         if block is None:
             raise self.malformed(f"content_block_delta: no block {change.index} has begun")
+        if block.ended:
+            raise self.malformed(f"content_block_delta: block {change.index} has ended")
         delta = change.delta
         match delta.type:
             case "text_delta":
@@ -266,6 +271,9 @@ class AnthropicDecoder(SseDecoder):
         block = self._blocks.get(index)
         if block is None:
             raise self.malformed(f"content_block_stop: no block {index} has begun")
+        if block.ended:
+            return None
+        block.ended = True
         whole = "".join(block.pieces)
         match block.kind:
             case "text" if block.citations:
@@ -286,7 +294,8 @@ class AnthropicDecoder(SseDecoder):
     def _message_delta(self, payload: bytes) -> None:
         change = _decode_message_delta(payload)
         self._stop_reason = change.delta.stop_reason or self._stop_reason
-        if (warning := refusal_warning(change.delta.stop_details)) is not None:
+        warning = refusal_warning(change.delta.stop_details)
+        if warning is not None and warning not in self._warnings:
             self._warnings = (*self._warnings, warning)
         if change.usage is not None:
             self._usage = _later(self._usage, change.usage)
@@ -295,6 +304,11 @@ class AnthropicDecoder(SseDecoder):
         del payload
         if not self._started.id and not self._blocks and self._stop_reason is None:
             raise self.malformed("message_stop: no message has begun")
+        # A gateway whose own source broke off may end the message all the same.
+        if not all(block.ended for block in self._blocks.values()):
+            raise self.malformed("message_stop: inside a block")
+        if self._stop_reason is None:
+            raise self.malformed("message_stop: without a stop_reason")
         self.finished = True
 
     def _stream_error(self, payload: bytes) -> None:

@@ -245,7 +245,7 @@ class _Writer:
 
     def _own_fields(self, native: Native, block: Block) -> None:
         """What this API wrote goes back as it came: annotations, and audio by its id."""
-        if not own(native, AUTHOR):
+        if not own(native, AUTHOR) or not self._quirks.extra_fields:
             self._notes.note(foreign("a block", native))
             return
         for key, value in native.data.items():
@@ -260,7 +260,7 @@ class _Writer:
         call: Block = {"id": self._call_id(part.id), "type": "function"}
         data: dict[str, Any] = {}
         if part.native is not None:
-            if own(part.native, AUTHOR):
+            if own(part.native, AUTHOR) and self._quirks.extra_fields:
                 data = part.native.data
             else:
                 self._notes.note(foreign("the native form of a tool call", part.native))
@@ -271,7 +271,10 @@ class _Writer:
         call["function"] = {"name": part.name, "arguments": part.arguments or "{}"}
         # Gemini's thought signatures travel here, and it refuses a history without them.
         if "extra_content" in data:
-            call["extra_content"] = data["extra_content"]
+            if self._quirks.openai_models:
+                self._notes.note(foreign("the signature of a tool call", part.native))
+            else:
+                call["extra_content"] = data["extra_content"]
         return call
 
     def _reasoning(self, thought: Sequence[Reasoning], block: Block) -> None:

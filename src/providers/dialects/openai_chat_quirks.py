@@ -28,6 +28,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True):
             where it takes none back.
         reasoning_details: OpenRouter's ``reasoning_details`` go back to it.
         tool_call_ids: ``any`` of up to 40 characters, or ``nine`` letters and digits (Mistral).
+        extra_fields: It takes back, or passes over, what other servers of this API add to an answer
+            (annotations, audio, signatures, custom calls). Strict ones refuse the whole request.
         file_ids: It keeps uploaded files.
         cache_breakpoints: Blocks of the prompt take marks for its cache.
         openai_models: Its models are OpenAI's, and what they take depends on the effort.
@@ -43,6 +45,7 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_field: Literal["reasoning_content", "reasoning"] | None = None
     reasoning_details: bool = False
     tool_call_ids: Literal["any", "nine"] = "any"
+    extra_fields: bool = True
     file_ids: bool = False
     cache_breakpoints: bool = False
     openai_models: bool = False

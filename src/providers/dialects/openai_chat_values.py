@@ -181,8 +181,11 @@ def usage_of(tokens: Tokens) -> Usage:
     completion = tokens.completion_tokens_details or Details()
     given, said = tokens.prompt_tokens or 0, tokens.completion_tokens or 0
     thought = completion.reasoning_tokens or 0
-    if thought and tokens.total_tokens == given + said + thought:
-        said += thought  # xAI counts what was thought beside what was said
+    unsaid = (tokens.total_tokens or 0) - given - said
+    if unsaid > 0:
+        # xAI and Gemini count what was thought beside what was said, Gemini in the total only.
+        said += unsaid
+        thought = thought or unsaid
     return Usage(
         input_tokens=given,
         output_tokens=said,

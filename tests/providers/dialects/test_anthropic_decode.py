@@ -456,7 +456,7 @@ def test_a_message_that_is_announced_twice_before_it_begins_is_one_message() -> 
 
 def test_blocks_that_come_with_the_start_of_a_message_are_not_lost() -> None:
     caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
-    content = [
+    content: list[Block] = [
         {"type": "text", "text": "So far:", "citations": [{"type": "page"}]},
         {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": {}},
         {"type": "tool_use", "id": "t", "name": "look", "input": {"at": 7}, "caller": caller},
