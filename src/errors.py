@@ -34,7 +34,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .completion import Completion
     from .decision import Trace
@@ -77,11 +77,13 @@ class SwitchgearError(Exception):
         param: The place in the request or configuration (``messages[2].content``).
         retry_after: Seconds to wait before the same request makes sense, as the provider said.
         request_id: The provider's id of the failed request, for its support.
+        headers: Of the HTTP answer that caused this, names in lower case.
         trace: Every attempt and skip of the call that failed, where a whole call failed.
     """
 
     message: str
     trace: Trace | None = None
+    headers: Mapping[str, str] | None = None
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from .setup import config_option, load_config
 
 if TYPE_CHECKING:
     from ..config import Config, Finding
+    from ..routing.providers import Providers
 
 __all__ = ["config"]
 
@@ -33,6 +34,9 @@ def check(path: str | None, config_path: str | None, *, as_json: bool) -> None:
     """
     from ..config import check as check_config
     from ..errors import ConfigError
+    from ..providers.registry import Registry
+    from ..routing.promises import broken_promises
+    from ..routing.providers import Providers
 
     if path is not None and config_path is not None and path != config_path:
         message = "FILE and --config name two files: give one of them"
@@ -48,8 +52,9 @@ def check(path: str | None, config_path: str | None, *, as_json: bool) -> None:
         errors = [each.message for each in exc.errors] or [exc.message]
     else:
         source, groups = loaded.source or "environment", len(loaded.groups)
-        findings = check_config(loaded)
-        errors = _provider_mistakes(loaded)
+        providers = Providers(loaded, Registry())
+        errors = _provider_mistakes(loaded, providers)
+        findings = [*check_config(loaded), *broken_promises(loaded, providers)]
     if as_json:
         write_json(_report(source, errors, findings))
     else:
@@ -84,13 +89,10 @@ def show(config_path: str | None, *, as_json: bool) -> None:
         show_table("agents", ("agent type", "group"), list(shown["agents"].items()))
 
 
-def _provider_mistakes(loaded: Config) -> list[str]:
+def _provider_mistakes(loaded: Config, providers: Providers) -> list[str]:
     """What the plugins say of their own settings. Making a provider does no I/O."""
     from ..errors import SwitchgearError
-    from ..providers.registry import Registry
-    from ..routing.providers import Providers
 
-    providers = Providers(loaded, Registry())
     mistakes = []
     for name, settings in loaded.providers.items():
         if settings.missing:

@@ -108,7 +108,8 @@ class _Shown(logging.Handler):
 @contextlib.contextmanager
 def _log_shown(*, silent: bool) -> Iterator[None]:
     """What the library logs appears as the command's own warnings while this command runs."""
-    log = logging.getLogger("switchgear")
+    # What happens to a call is shown by its error and its trace.
+    log = logging.getLogger("switchgear.config")
     handler = logging.NullHandler() if silent else _Shown(logging.WARNING)
     log.addHandler(handler)
     try:

@@ -21,8 +21,10 @@ import msgspec
 
 from ..errors import ConfigError
 from . import unavailable
+from .breaker import BreakerSettings
 from .environment import CONFIG_VARIABLE, default_mapping
 from .groups import read_groups
+from .limits import LimitRule
 from .lines import line_numbers, show_path
 from .providers import (
     BUILT_IN,
@@ -36,6 +38,7 @@ from .secret_reader import SecretReader
 from .show import show_group, show_provider
 from .table import Problems, Table, closest, normalised
 from .toml_file import parse, read_text
+from .traffic import read_breaker, read_limits
 from .values import (
     EMPTY,
     Candidate,
@@ -53,11 +56,13 @@ from .values import (
 
 __all__ = [
     "BUILT_IN",
+    "BreakerSettings",
     "Candidate",
     "Config",
     "Finding",
     "FrozenDict",
     "GroupConfig",
+    "LimitRule",
     "ModelRef",
     "Pool",
     "ProviderConfig",
@@ -75,6 +80,8 @@ _SECTIONS = (
     "groups",
     "agents",
     "retry",
+    "breaker",
+    "limits",
     "unsupported",
     "timeout",
     "attempt_timeout",
@@ -90,6 +97,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         groups: By name.
         agents: Agent type to group.
         retry: How often and how long to wait.
+        breaker: When a candidate is left alone, and how it comes back.
+        limits: The providers' rate limits, as far as they are known.
         unsupported: What becomes of something a provider can't do.
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one attempt; ``None`` where only the call's deadline counts.
@@ -102,6 +111,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     groups: Mapping[str, GroupConfig] = EMPTY
     agents: Mapping[str, str] = EMPTY
     retry: RetryConfig = RetryConfig()
+    breaker: BreakerSettings = BreakerSettings()
+    limits: tuple[LimitRule, ...] = ()
     unsupported: Unsupported = None
     timeout: float = 600.0
     attempt_timeout: float | None = None
@@ -220,6 +231,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "idle_timeout": self.idle_timeout,
             "unsupported": self.unsupported,
             "retry": msgspec.structs.asdict(self.retry),
+            "breaker": msgspec.structs.asdict(self.breaker),
+            "limits": [msgspec.structs.asdict(rule) for rule in self.limits],
             "providers": {name: show_provider(p) for name, p in self.providers.items()},
             "groups": {name: show_group(group) for name, group in self.groups.items()},
             "agents": dict(self.agents),
@@ -326,6 +339,8 @@ def _load(
         groups=FrozenDict(groups),
         agents=_agents(top, groups),
         retry=_retry(top),
+        breaker=read_breaker(top),
+        limits=read_limits(top),
         unsupported=unsupported,
         timeout=top.seconds("timeout") or 600.0,
         attempt_timeout=top.seconds("attempt_timeout"),

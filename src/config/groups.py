@@ -34,12 +34,13 @@ STRATEGIES: dict[str, Strategy] = {
     "cost": "cost",
     "least-busy": "least-busy",
     "weighted": "weighted",
+    "usage": "usage",
     # What LiteLLM calls them.
     "simple-shuffle": "weighted",
     "latency-based-routing": "latency",
     "cost-based-routing": "cost",
-    "usage-based-routing": "least-busy",
-    "usage-based-routing-v2": "least-busy",
+    "usage-based-routing": "usage",
+    "usage-based-routing-v2": "usage",
 }
 
 _SETTINGS = (
@@ -52,6 +53,8 @@ _SETTINGS = (
     "strategy",
     "local_only",
     "fallback_on_content_filter",
+    "hedging",
+    "resume",
 )
 _ENTRY = (
     "model",
@@ -136,18 +139,13 @@ class _Drafts:
             strategy=self._strategy(table),
             local_only=table.flag("local_only") or False,
             fallback_on_content_filter=table.flag("fallback_on_content_filter") or False,
+            hedging=_hedging(table),
+            resume=table.flag("resume") or False,
         )
         return _Draft(settings, tuple(self._steps(table, settings)))
 
     def _strategy(self, table: Table) -> Strategy:
-        chosen = STRATEGIES[table.choice("strategy", STRATEGIES) or "priority"]
-        if chosen in unavailable.STRATEGIES:
-            self._problems.add(
-                (*table.path, "strategy"),
-                f'"{chosen}" is not available in this version; leave it out, or write "priority": '
-                "the order in which the models are written",
-            )
-        return chosen
+        return STRATEGIES[table.choice("strategy", STRATEGIES) or "priority"]
 
     def _steps(self, table: Table, group: GroupConfig) -> list[_Step]:
         chain = table.data.get("chain")
@@ -330,3 +328,12 @@ def _check_headers(table: Table) -> None:
             table.problems.add((*table.path, name), "is not the name of a header")
         elif not isinstance(value, str) or not value.isprintable() or not value.isascii():
             table.problems.add((*table.path, name), "must be a string on one line, in ASCII")
+
+
+def _hedging(table: Table) -> bool | float:
+    """``true`` for the live 95th percentile, or seconds."""
+    value = table.data.get("hedging")
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    seconds = table.positive("hedging", "true, false or a number of seconds above 0")
+    return False if seconds is None else seconds

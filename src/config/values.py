@@ -22,7 +22,7 @@ __all__ = [
     "parse_model_ref",
 ]
 
-Strategy: TypeAlias = Literal["priority", "latency", "cost", "least-busy", "weighted"]
+Strategy: TypeAlias = Literal["priority", "latency", "cost", "least-busy", "weighted", "usage"]
 """In which order the candidates of a pool are tried; ``priority`` is the order as written."""
 
 Unsupported: TypeAlias = Literal["raise", "warn"] | None
@@ -206,6 +206,10 @@ class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
         strategy: How the group's own pools are ordered.
         local_only: Nothing leaves the machine. Checked at load.
         fallback_on_content_filter: A refused request goes on to the next candidate.
+        hedging: Whether a slow attempt gets one beside it at the next candidate: after the live
+            95th percentile of its waits (``true``), or after so many seconds.
+        resume: A stream that breaks after its first token is gone on with: a candidate is asked to
+            continue what had arrived. Off, it ends with its error.
     """
 
     name: str
@@ -218,6 +222,8 @@ class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Strategy = "priority"
     local_only: bool = False
     fallback_on_content_filter: bool = False
+    hedging: bool | float = False
+    resume: bool = False
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -164,6 +164,10 @@ class SseDecoder:
                 self._event(name, payload, events)
         except SwitchgearError as exc:
             self.error = exc
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:
+            # Where a dialect takes a vendor's value as it is, any kind of value may stand.
+            self.error = self.malformed(f"a value of another kind: {exc}")
+            self.error.__cause__ = exc
         return events
 
     def end(self) -> Sequence[StreamEvent]:

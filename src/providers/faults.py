@@ -178,7 +178,7 @@ def response_error(
     if 300 <= status < 400:
         target = headers.get("location", "elsewhere")
         message = f"redirects to {target}, which is not followed: set base_url to the final address"
-    return cls(
+    error = cls(
         f"{provider}: {status}: {redact(message, secret) or 'no message'}",
         provider=provider,
         model=model,
@@ -188,6 +188,9 @@ def response_error(
         retry_after=_wait(cls, message, headers, time.time() if now is None else now),
         request_id=request_id(headers),
     )
+    # A copy: an error may outlive its answer, and be sent to another process.
+    error.headers = {name.lower(): value for name, value in headers.items()}
+    return error
 
 
 def stream_error(

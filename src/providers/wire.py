@@ -130,6 +130,14 @@ class SdkWire:
         await self._client.aclose()
 
     async def _request(self, request: WireRequest, *, stream: bool) -> Any:
+        try:
+            client = await self._client.ready()
+            return await self._sent(client, request, stream=stream)
+        except Exception as exc:
+            raise self._error(exc, request) from exc
+
+    async def _sent(self, client: Any, request: WireRequest, *, stream: bool) -> Any:
+        # Not before the client is there: its making has imported this as well, in a thread.
         import httpx2
 
         headers = dict(request.headers)
@@ -144,29 +152,16 @@ class SdkWire:
             "max_retries": 0,
             "follow_redirects": False,
         }
-        try:
-            client = await self._client.ready()
-            if request.body is None:
-                return await client.get(request.path, cast_to=httpx2.Response, options=options)
-            payload: dict[str, Any]
-            if self._rewrites_body:
-                payload = {"body": request.body}
-            else:
-                payload = {"content": _encode(request.body)}
-            if stream:
-                return await client.post(
-                    request.path,
-                    cast_to=httpx2.Response,
-                    options=options,
-                    stream=True,
-                    stream_cls=None,
-                    **payload,
-                )
-            return await client.post(
-                request.path, cast_to=httpx2.Response, options=options, **payload
-            )
-        except Exception as exc:
-            raise self._error(exc, request) from exc
+        if request.body is None:
+            return await client.get(request.path, cast_to=httpx2.Response, options=options)
+        payload: dict[str, Any]
+        if self._rewrites_body:
+            payload = {"body": request.body}
+        else:
+            payload = {"content": _encode(request.body)}
+        if stream:
+            payload |= {"stream": True, "stream_cls": None}
+        return await client.post(request.path, cast_to=httpx2.Response, options=options, **payload)
 
     def _error(self, exc: Exception, request: WireRequest) -> SwitchgearError:
         """What an exception of either SDK means; both are built alike."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,15 +14,18 @@ from ..credentials import hide
 from ..decision import Outcome
 from ..errors import ContentFilterError, PluginError, ProviderConnectionError, SwitchgearError
 from ..providers.base import Call, CountsTokens, Reply, ReplyStream
-from .failover import Turn
+from .resume import can_resume, continuation, joined
+from .turn import Turn
 
 if TYPE_CHECKING:
     from ..accounting.tokens import TokenCounter
     from ..request import ChatRequest
-    from .failover import Failover, Limits
+    from .failover import Failover
     from .plan import Candidate, Target
+    from .pools import Pools
     from .recorder import Recorder
     from .settle import Settler
+    from .turn import Limits
 
 __all__ = ["Opened", "RoutedCall", "let_go"]
 
@@ -65,6 +68,9 @@ class RoutedCall:
         failover: Failover,
         recorder: Recorder,
         settler: Settler,
+        pools: Pools,
+        again: Callable[[ChatRequest, Completion], RoutedCall],
+        before: Completion | None,
         idle_timeout: float | None,
     ) -> None:
         self.request = request
@@ -74,6 +80,9 @@ class RoutedCall:
         self._failover = failover
         self._recorder = recorder
         self._settler = settler
+        self._pools = pools
+        self._again = again
+        self._before = before
 
     def remaining(self) -> float:
         """Seconds that the deadline leaves."""
@@ -81,11 +90,16 @@ class RoutedCall:
 
     async def complete(self) -> Completion:
         """A whole answer from the first candidate that gives one."""
-        return await self._failover.run(self._complete_once)
+        reply = await self._failover.run(self._complete_once, self._lost)
+        # An attempt that was outrun is written down after the one that won.
+        trace = self._recorder.trace()
+        if len(trace.steps) > len(reply.trace.steps):
+            reply = msgspec.structs.replace(reply, trace=trace)
+        return reply
 
     async def open(self) -> Opened:
         """A stream from the first candidate that sends a first token."""
-        return await self._failover.run(self._open_once)
+        return await self._failover.run(self._open_once, self._lost)
 
     async def count_tokens(self, counter: TokenCounter) -> TokenCount:
         """The prompt's tokens at the first fitting candidate."""
@@ -94,7 +108,9 @@ class RoutedCall:
             provider = turn.candidate.provider
             if isinstance(provider, CountsTokens):
                 tokens = await provider.count_tokens(self._provider_call(turn))
+                turn.entry.answered(None, {}, None)
                 return TokenCount(tokens, exact=True, method=turn.candidate.entry.provider)
+            turn.entry.left()
             return await counter.count(self.request, turn.candidate.entry.model)
 
         return await self._failover.run(once)
@@ -107,19 +123,39 @@ class RoutedCall:
         """
         return self._settler.parse(reply, self.request)
 
+    def resumed(self, arrived: Completion) -> RoutedCall | None:
+        """The call for the rest of a broken stream; ``None`` where it is not to be had."""
+        if not self._limits.resume or self._before is not None:
+            return None  # once: a chain that breaks again has said enough
+        if not can_resume(arrived, self.request):
+            return None
+        return self._again(continuation(self.request, arrived), arrived)
+
     def settle_stream(
         self, opened: Opened, reply: Reply, outcome: Outcome, reason: str, parsed: object
     ) -> Completion:
-        """The completion of a stream, however it ended, from what had arrived."""
+        """The completion of a stream, however it ended, from what had arrived.
+
+        The gates have been told of an interruption already, with its error.
+        """
+        if outcome == "answered":
+            first_token = opened.first_token - opened.turn.began
+            opened.turn.entry.answered(reply.usage, reply.meta.headers, first_token)
+            self._remember(opened.turn, reply)
+        else:
+            opened.turn.entry.left(reply.usage)
         self._record(opened.turn, outcome, reply, reason, opened.first_token)
         # A caller may leave when the provider has said everything: then nothing is estimated.
         whole = opened.source.finished
-        return self._completion(reply, opened.turn, parsed, opened.first_token, whole=whole)
+        rest = self._completion(reply, opened.turn, parsed, opened.first_token, whole=whole)
+        return rest if self._before is None else joined(self._before, rest)
 
     async def _complete_once(self, turn: Turn) -> Completion:
         reply = await turn.candidate.provider.complete(self._provider_call(turn))
         self._refuse_declined(reply, turn)
         parsed = self.parse(reply)
+        turn.entry.answered(reply.usage, reply.meta.headers, None)
+        self._remember(turn, reply)
         self._record(turn, "answered", reply, "", None)
         return self._completion(reply, turn, parsed, None, whole=True)
 
@@ -131,6 +167,7 @@ class RoutedCall:
             # Cancelled or failed: nobody else knows of this stream yet.
             await let_go(source)
             raise
+        turn.entry.began(source.meta.headers)
         return Opened(source, first, turn, self._recorder.elapsed())
 
     async def _first_event(self, source: ReplyStream, turn: Turn) -> StreamEvent | None:
@@ -143,6 +180,23 @@ class RoutedCall:
                 raise _cut(turn.candidate)
             self._refuse_declined(source.snapshot(), turn)
         return first
+
+    async def _lost(self, turn: Turn, late: Completion | Opened | None) -> None:
+        """An attempt was outrun by another: what it may have cost is booked all the same."""
+        if isinstance(late, Completion):
+            return  # it is written down already, with its own usage and cost
+        reply = Reply(parts=(), finish_reason="error")
+        if isinstance(late, Opened):
+            reply = late.source.snapshot()
+            late.turn.entry.left(reply.usage)
+            await let_go(late.source)
+        self._record(turn, "cancelled", reply, "another candidate was quicker", None)
+        usage = self._settler.usage(reply, self.request, turn.candidate, whole=False)
+        self._recorder.settle(usage, self._settler.cost(turn.candidate, reply.model, usage))
+
+    def _remember(self, turn: Turn, reply: Reply) -> None:
+        began = self._recorder.started + turn.began
+        self._pools.answered(turn.candidate, reply.usage, began=began)
 
     def _refuse_declined(self, reply: Reply, turn: Turn) -> None:
         """A declined request is a failure where the next candidate may be asked instead."""

@@ -10,9 +10,10 @@ from ..errors import InvalidRequestError, MalformedResponseError, UnsupportedPar
 from ..providers.base import EmbedCall, Embeds
 
 if TYPE_CHECKING:
-    from .failover import Failover, Turn
+    from .failover import Failover
     from .recorder import Recorder
     from .settle import Settler
+    from .turn import Turn
 
 __all__ = ["EmbeddingRun", "embedding_inputs"]
 
@@ -88,6 +89,7 @@ class EmbeddingRun:
                 f"{entry.provider}: {len(made.vectors)} vectors for {len(self._inputs)} inputs"
             )
             raise MalformedResponseError(message, provider=entry.provider, model=entry.model)
+        turn.entry.answered(made.usage, made.meta.headers, None)
         usage = made.usage or await self._settler.embedding_usage(self._inputs, entry.model)
         cost = self._settler.cost(candidate, made.model, usage)
         self._recorder.end(

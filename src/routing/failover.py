@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar
-
-import msgspec
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from ..clock import Clock
 from ..errors import (
@@ -17,60 +15,30 @@ from ..errors import (
     ContextWindowExceededError,
     DeadlineExceededError,
     LifecycleError,
-    ProviderTimeoutError,
+    ProviderError,
+    RateLimitError,
     SwitchgearError,
 )
+from .breaker_values import Refusal
 from .classify import Verdict, classify
+from .gates import Entry, Gates, Visit
+from .hedging import Finish, race
 from .lifecycle import Lifecycle, is_cancelled
-from .plan import Candidate, Skip, plugin_fault
+from .plan import Candidate, Skip
 from .recorder import Recorder
 from .retry import Backoff
+from .turn import Attempt, Hedge, Limits, Lost, Turn, broken, timed_out
 
-__all__ = ["Attempt", "Failover", "Limits"]
+__all__ = ["Failover"]
 
 T = TypeVar("T")
-Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
+
 
 _LEAST_SECONDS = 0.005
 """Less is no time for an attempt; and timers of some event loops fire so much too early."""
 
-
-class Limits(msgspec.Struct, frozen=True):
-    """What bounds one call.
-
-    Attributes:
-        timeout: Seconds for the whole call.
-        attempt_timeout: Seconds for one attempt, as the call says; ``None`` where it says nothing.
-        usual_attempt_timeout: The same as group or configuration say, for entries that set none.
-        num_retries: Repeats on a candidate, counted over the whole call.
-        after_refusal: A declined request goes on to the next candidate.
-    """
-
-    timeout: float
-    attempt_timeout: float | None
-    usual_attempt_timeout: float | None
-    num_retries: int
-    after_refusal: bool
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """One attempt.
-
-    Attributes:
-        candidate: At whom.
-        timeout: Seconds that it may take.
-        began: Seconds from the start of the call.
-        waited: Seconds waited before it.
-        repeat: 0 for the first attempt at this candidate.
-        last: No candidate stands behind this one.
-    """
-
-    candidate: Candidate
-    timeout: float
-    began: float
-    waited: float
-    repeat: int
-    last: bool
+_SPREAD = 0.25
+"""Seconds over which those who waited for the same moment come back."""
 
 
 class Failover:
@@ -80,6 +48,8 @@ class Failover:
         plan: Candidates and skips, in order.
         limits: What bounds the call.
         recorder: Where every step is written down.
+        gates: Who may be asked now.
+        visit: Who asks: the call's number, what it needs, how it wants its answer.
         backoff: How long to wait before a repeat.
         lifecycle: Ends the call once the router is closed.
         clock: Time.
@@ -92,6 +62,8 @@ class Failover:
         limits: Limits,
         recorder: Recorder,
         *,
+        gates: Gates,
+        visit: Visit,
         backoff: Backoff,
         lifecycle: Lifecycle,
         clock: Clock,
@@ -100,12 +72,16 @@ class Failover:
         self._plan = plan
         self._limits = limits
         self._recorder = recorder
+        self._gates = gates
+        self._visit = visit
         self._backoff = backoff
         self._lifecycle = lifecycle
         self._clock = clock
         self._draw = draw
         self._errors: list[SwitchgearError] = []
         self._skips: list[SwitchgearError] = []
+        self._hedged: set[int] = set()
+        self._queues: dict[str, tuple[Candidate, Refusal]] = {}
         self._repeats_left = limits.num_retries
         self._too_small: int | None = None
 
@@ -113,8 +89,12 @@ class Failover:
         """Seconds that the deadline leaves; not above zero once it is over."""
         return self._limits.timeout - self._recorder.elapsed()
 
-    async def run(self, attempt: Attempt[T]) -> T:
+    async def run(self, attempt: Attempt[T], lost: Lost[T] | None = None) -> T:
         """Try the candidates in turn until one attempt succeeds.
+
+        Args:
+            attempt: Makes one.
+            lost: Told of one that was outrun; ``None`` for calls that are never hedged.
 
         Raises:
             AllProvidersFailedError: None did.
@@ -128,28 +108,98 @@ class Failover:
             if isinstance(item, Skip):
                 self._skip(item)
                 continue
+            if position in self._hedged:
+                continue  # it has had its attempt, beside a slow one
             small = self._too_small
             if small is not None and small >= (item.capabilities.context_window or small + 1):
                 reason = f"its window of {item.capabilities.context_window} tokens is no larger"
                 self._skip(Skip(item.name, ContextWindowExceededError(reason)))
                 continue
-            found = await self._try(item, attempt, last=position == last)
+            entry = self._gates.enter(item, self._visit, insist=position == last)
+            if isinstance(entry, Refusal):
+                self._refused(item, entry)
+                continue
+            hedge = None
+            if lost is not None and position != last:
+                hedge = self._hedge(position, attempt, lost)
+            found = await self._try(item, entry, attempt, last=position == last, hedge=hedge)
             if found is not None:
                 return found[0]
+        found = await self._after_waiting(attempt)
+        if found is not None:
+            return found[0]
         raise self._exhausted()
 
+    async def _after_waiting(self, attempt: Attempt[T]) -> tuple[T] | None:
+        """Nobody else is left: wait where only a rate limit stands in the way, the shortest first.
+
+        Never longer than the deadline leaves.
+        """
+        while self._queues:
+            name = min(self._queues, key=lambda each: self._queues[each][1].retry_in)
+            candidate, refusal = self._queues.pop(name)
+            if not 0 <= refusal.retry_in < self.remaining():
+                continue
+            began = self._recorder.elapsed()
+            entry = await self._wait_for(candidate, refusal)
+            waited = self._recorder.elapsed() - began
+            if isinstance(entry, Refusal):
+                self._refused(candidate, entry)
+                continue
+            found = await self._try(candidate, entry, attempt, last=True, waited=waited)
+            if found is not None:
+                return found
+        return None
+
+    async def _wait_for(self, candidate: Candidate, refusal: Refusal) -> Entry | Refusal:
+        """The candidate's queue; ends with the router."""
+        found: Entry | Refusal = refusal
+        with contextlib.suppress(TimeoutError):
+            async with self._lifecycle.limit(None):
+                found = await self._gates.wait(candidate, self._visit, timeout=self.remaining())
+                if isinstance(found, Refusal) and found.waitable:
+                    # A cooldown, which has no queue: a little later for each, not all at once.
+                    pause = max(found.retry_in, 0.0) + self._draw.uniform(0.0, _SPREAD)
+                    if pause < self.remaining():
+                        await self._clock.sleep(pause)
+                        found = self._gates.enter(candidate, self._visit, insist=True)
+        if self._lifecycle.closed:
+            if isinstance(found, Entry):
+                found.left()
+            raise self._closed()
+        return found
+
+    def _refused(self, candidate: Candidate, refusal: Refusal) -> None:
+        if refusal.waitable:
+            self._queues[candidate.name] = candidate, refusal
+        kind = RateLimitError if refusal.waitable else ProviderError
+        wait = refusal.retry_in if refusal.retry_in >= 0 else None
+        entry = candidate.entry
+        error = kind(refusal.reason, provider=entry.provider, model=entry.model, retry_after=wait)
+        self._skip(Skip(candidate.name, error))
+
     async def _try(
-        self, candidate: Candidate, attempt: Attempt[T], *, last: bool
+        self,
+        candidate: Candidate,
+        entry: Entry,
+        attempt: Attempt[T],
+        *,
+        last: bool,
+        waited: float = 0.0,
+        hedge: Hedge[T] | None = None,
     ) -> tuple[T] | None:
         """The candidate's attempts. ``None`` sends the call on to the next one."""
-        repeat, waited = 0, 0.0
+        repeat = 0
         # An entry may bound what a call spends on it, repeats included.
         until = self._recorder.elapsed() + min(
             candidate.entry.timeout or math.inf, self.remaining()
         )
         while True:
-            turn = self._turn(candidate, until, repeat=repeat, waited=waited, last=last)
-            outcome = await self._once(turn, attempt)
+            turn = self._turn(candidate, entry, until, repeat=repeat, waited=waited, last=last)
+            if hedge is None or repeat:
+                outcome = await self._once(turn, attempt)
+            else:
+                outcome = await hedge(turn)
             if isinstance(outcome, tuple):
                 return outcome
             error = outcome
@@ -161,34 +211,130 @@ class Failover:
                 raise self._with_trace(error)
             if self.remaining() <= _LEAST_SECONDS:
                 raise self._deadline(error)
-            wait = self._wait_before_repeat(verdict, error, repeat=repeat + 1, last=last)
+            wait = self._wait_before_repeat(candidate, verdict, error, repeat=repeat + 1, last=last)
             if wait is None or self._recorder.elapsed() + wait >= until:
                 return None
             # The router's end is the end of the wait; the next turn says so.
             with contextlib.suppress(TimeoutError):
                 async with self._lifecycle.limit(None):
                     await self._clock.sleep(wait)
+            if self._lifecycle.closed:
+                raise self._closed() from error
+            again = self._gates.enter(candidate, self._visit, repeat=True, insist=last)
+            if isinstance(again, Refusal):
+                self._refused(candidate, again)
+                return None
             self._repeats_left -= 1
-            repeat, waited = repeat + 1, wait
+            entry, repeat, waited = again, repeat + 1, wait
+
+    def _hedge(self, position: int, attempt: Attempt[T], lost: Lost[T]) -> Hedge[T] | None:
+        """How an attempt is made with another one beside it; ``None`` where there is none."""
+        first = self._plan[position]
+        after = self._limits.hedging
+        if after is False or not isinstance(first, Candidate):
+            return None
+        if after is True:
+            wait = self._gates.of(first.name).waits[self._visit.stream].value()
+            if wait is None:
+                return None  # not known well enough yet
+            after = wait
+
+        async def hedged(turn: Turn) -> tuple[T] | SwitchgearError:
+            beside: list[Turn] = []
+
+            def second() -> Coroutine[Any, Any, tuple[T] | SwitchgearError] | None:
+                other = self._beside(position)
+                if other is None:
+                    return None
+                beside.append(other)
+                return self._once(other, attempt)
+
+            finish = await race(self._once(turn, attempt), second, after=after, good=_is_good)
+            return await self._judge(finish, turn, beside[0] if beside else None, lost)
+
+        return hedged
+
+    async def _judge(
+        self,
+        finish: Finish[tuple[T] | SwitchgearError],
+        turn: Turn,
+        other: Turn | None,
+        lost: Lost[T],
+    ) -> tuple[T] | SwitchgearError:
+        """The outcome of a race: that of a good attempt, else the first one's error.
+
+        Everything but what is returned is written down here.
+        """
+        first, second = finish
+        if other is not None and isinstance(second, SwitchgearError):
+            self._record(other, second)
+        if isinstance(first, tuple):
+            if other is not None and not isinstance(second, SwitchgearError):
+                await lost(other, second[0] if second is not None else None)
+            return first
+        if isinstance(second, tuple):
+            if first is not None:
+                self._record(turn, first)
+            else:
+                await lost(turn, None)
+            return second
+        return first if first is not None else broken(turn, RuntimeError("outrun"))
+
+    def _beside(self, position: int) -> Turn | None:
+        """An attempt at the next candidate that may be asked now, paid by its retry budget."""
+        for index in range(position + 1, len(self._plan)):
+            item = self._plan[index]
+            if isinstance(item, Skip) or index in self._hedged:
+                continue
+            entry = self._gates.enter(item, self._visit, repeat=True)
+            if isinstance(entry, Entry):
+                self._hedged.add(index)
+                until = self._recorder.elapsed() + self.remaining()
+                return self._turn(item, entry, until, repeat=0, waited=0.0, last=False)
+        return None
 
     def _turn(
-        self, candidate: Candidate, until: float, *, repeat: int, waited: float, last: bool
+        self,
+        candidate: Candidate,
+        entry: Entry,
+        until: float,
+        *,
+        repeat: int,
+        waited: float,
+        last: bool,
     ) -> Turn:
         if self._lifecycle.closed:
+            entry.left()
             raise self._closed()
         if self.remaining() <= _LEAST_SECONDS:
+            entry.left()
             raise self._deadline(self._errors[-1] if self._errors else None)
-        limits, now = self._limits, self._recorder.elapsed()
-        own = (
+        now = self._recorder.elapsed()
+        own = self._granted(candidate) or math.inf
+        return Turn(candidate, entry, min(own, until - now), now, waited, repeat, last)
+
+    def _granted(self, candidate: Candidate) -> float | None:
+        """Seconds for one attempt; ``None`` for no bound but the call's."""
+        limits = self._limits
+        return (
             limits.attempt_timeout
             or candidate.entry.attempt_timeout
             or limits.usual_attempt_timeout
-            or math.inf
         )
-        return Turn(candidate, min(own, until - now), now, waited, repeat, last)
 
     async def _once(self, turn: Turn, attempt: Attempt[T]) -> tuple[T] | SwitchgearError:
         """One attempt, within its time; whatever goes wrong comes back as one of our errors."""
+        try:
+            outcome = await self._bounded(turn, attempt)
+        except BaseException:
+            turn.entry.left()
+            raise
+        if not isinstance(outcome, tuple):
+            granted = self._granted(turn.candidate)
+            turn.entry.failed(outcome, given=turn.timeout, granted=granted)
+        return outcome
+
+    async def _bounded(self, turn: Turn, attempt: Attempt[T]) -> tuple[T] | SwitchgearError:
         limit = self._lifecycle.limit(turn.timeout)
         try:
             async with limit:
@@ -196,13 +342,13 @@ class Failover:
         except SwitchgearError as exc:
             return _scrubbed(exc, turn)
         except TimeoutError as exc:
-            return _scrubbed(_timed_out(turn, exc) if limit.expired else _broken(turn, exc), turn)
+            return _scrubbed(timed_out(turn, exc) if limit.expired else broken(turn, exc), turn)
         except asyncio.CancelledError as exc:
             if is_cancelled():
                 raise
-            return _scrubbed(_broken(turn, exc), turn)
+            return _scrubbed(broken(turn, exc), turn)
         except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
-            return _scrubbed(_broken(turn, exc), turn)
+            return _scrubbed(broken(turn, exc), turn)
 
     def _may_go_on(self, verdict: Verdict, candidate: Candidate) -> bool:
         """Whether any other attempt can mend this failure."""
@@ -214,7 +360,13 @@ class Failover:
         return verdict.next == "yes"
 
     def _wait_before_repeat(
-        self, verdict: Verdict, error: SwitchgearError, *, repeat: int, last: bool
+        self,
+        candidate: Candidate,
+        verdict: Verdict,
+        error: SwitchgearError,
+        *,
+        repeat: int,
+        last: bool,
     ) -> float | None:
         """Seconds to wait before the same candidate is tried again; ``None`` for not again.
 
@@ -223,6 +375,8 @@ class Failover:
         The last candidate gets all the repeats that are left.
         """
         if verdict.repeat == "no" or self._repeats_left <= 0:
+            return None
+        if not self._gates.of(candidate.name).budget.may_repeat():
             return None
         if not last and (
             repeat > 1 or verdict.repeat == "retry-after" or isinstance(error, TimeoutError)
@@ -246,13 +400,19 @@ class Failover:
     def _exhausted(self) -> SwitchgearError:
         """The error for a chain without an answer."""
         trace = self._recorder.trace()
-        if not self._errors and len({type(error) for error in self._skips}) == 1:
-            # Nothing was sent, and for one reason: that reason is the error.
-            first = self._skips[0]
+        first = self._skips[0] if self._skips else None
+        if (
+            first is not None
+            and not self._errors
+            and not isinstance(first, ProviderError)
+            and len({type(error) for error in self._skips}) == 1
+        ):
+            # Nothing was sent, and for one reason in the request: that reason is the error.
             names = "; ".join(f"{step.candidate}: {step.reason}" for step in trace.steps)
             error = type(first)(f"no candidate can serve this: {names}", param=first.param)
             return self._with_trace(error)
-        waits = [exc.retry_after for exc in self._errors if exc.retry_after is not None]
+        causes = [*self._errors, *self._skips]
+        waits = [exc.retry_after for exc in causes if exc.retry_after is not None]
         return self._with_trace(
             AllProvidersFailedError(
                 f"all candidates of {trace.target!r} failed",
@@ -284,14 +444,5 @@ def _scrubbed(error: SwitchgearError, turn: Turn) -> SwitchgearError:
     return error
 
 
-def _timed_out(turn: Turn, exc: TimeoutError) -> SwitchgearError:
-    entry = turn.candidate.entry
-    message = f"{entry.provider}: no answer within {turn.timeout:.3g} s"
-    error = ProviderTimeoutError(message, provider=entry.provider, model=entry.model)
-    error.__cause__ = exc
-    return error
-
-
-def _broken(turn: Turn, exc: BaseException) -> SwitchgearError:
-    entry = turn.candidate.entry
-    return plugin_fault(entry.provider, entry.model, exc)
+def _is_good(outcome: object) -> bool:
+    return isinstance(outcome, tuple)

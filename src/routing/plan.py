@@ -8,18 +8,31 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..config import Candidate as Entry, GroupConfig, ModelRef, parse_model_ref
+from ..config import Candidate as Entry, GroupConfig, ModelRef, Pool, parse_model_ref
 from ..config.providers import unknown_provider
 from ..credentials import Secret
 from ..errors import ConfigError, InvalidRequestError, PluginError, SwitchgearError
 from ..providers.base import Capabilities, Provider, Unsupported
 from ..providers.scrub import scrub
+from .strategies import PoolContext
 
 if TYPE_CHECKING:
     from ..config import Config
     from .providers import Providers
 
-__all__ = ["Candidate", "Skip", "Target", "candidates_of", "find_target", "plugin_fault"]
+__all__ = ["Candidate", "Place", "Skip", "Target", "candidates_of", "find_target", "plugin_fault"]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in its pool a candidate stands, so that its answer can be remembered.
+
+    Attributes:
+        context: With which the pool was ordered.
+        member: The candidate's name in it.
+    """
+
+    context: PoolContext
+    member: str
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -28,12 +41,17 @@ class Target(msgspec.Struct, frozen=True):
     Attributes:
         name: As the caller wrote it.
         group: The group; ``None`` where a model was named.
-        entries: Its chain, pools laid flat.
+        pools: Its chain.
     """
 
     name: str
     group: GroupConfig | None
-    entries: tuple[Entry, ...]
+    pools: tuple[Pool, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The chain, pools laid flat."""
+        return tuple(entry for pool in self.pools for entry in pool.candidates)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +67,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: The longest answer: the call's, else the entry's, else the group's.
         api_key: The provider's own key, where the configuration has it.
         credential: A key for this call only, in its place.
+        place: Where in its pool it stands; ``None`` where the pool is not ordered anew.
     """
 
     name: str
@@ -60,6 +79,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None
     api_key: Secret | None = None
     credential: Secret | None = None
+    place: Place | None = None
 
     def scrub(self, error: SwitchgearError) -> None:
         """Take its keys out of an error and of whatever caused it."""
@@ -84,7 +104,7 @@ def find_target(config: Config, providers: Providers, asked: str) -> Target:
         raise InvalidRequestError(message, param="model")
     group = config.groups.get(asked)
     if group is not None:
-        return Target(asked, group, group.candidates)
+        return Target(asked, group, group.chain)
     try:
         ref: ModelRef = parse_model_ref(asked)
     except ConfigError:
@@ -99,18 +119,20 @@ def find_target(config: Config, providers: Providers, asked: str) -> Target:
     if not providers.knows(ref.provider):
         message = unknown_provider(ref.provider, dict.fromkeys(providers.names()))
         raise InvalidRequestError(message, param="model")
-    return Target(asked, None, (Entry(provider=ref.provider, model=ref.model),))
+    alone = Pool((Entry(provider=ref.provider, model=ref.model),))
+    return Target(asked, None, (alone,))
 
 
 def candidates_of(
     target: Target,
+    pool: Pool,
     providers: Providers,
     *,
     max_tokens: int | None,
     credentials: Mapping[str, Secret],
 ) -> Iterator[Candidate | Skip]:
-    """The target's entries in order, each with its provider, or why it has none."""
-    for entry in target.entries:
+    """A pool's entries as they are written, each with its provider, or why it has none."""
+    for entry in pool.candidates:
         name = str(entry)
         try:
             provider, settings = providers.get(entry.provider)

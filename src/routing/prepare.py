@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
+from ..completion import Completion
 from ..config import Config
 from ..credentials import Secret
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, SwitchgearError
+from ..messages import Image, Message
 from ..normalise import normalise_messages
 from ..providers.base import Capabilities
 from ..request import ChatRequest
@@ -18,9 +21,11 @@ from ..tools import normalise_stop, normalise_tool_choice, normalise_tools
 from .call import RoutedCall
 from .ceiling import Ceiling
 from .embedding import EmbeddingRun, embedding_inputs
-from .failover import Failover, Limits
+from .failover import Failover
 from .fitness import needs_of, unfit
+from .gates import Gates, Visit
 from .lifecycle import Lifecycle
+from .limits import Need
 from .options import (
     EMBEDDING_OPTIONS,
     CallOptions,
@@ -38,15 +43,24 @@ from .options import (
     whole,
 )
 from .plan import Candidate, Skip, Target, candidates_of, find_target
+from .pools import Pools
 from .providers import Providers
 from .recorder import Recorder
 from .retry import Backoff
+from .strategies import SessionAffinity
+from .turn import Limits
 
 if TYPE_CHECKING:
     from ..accounting.tokens import TokenCounter
     from .settle import Settler
 
 __all__ = ["Preparer"]
+
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_IMAGE = 1000
+_TOKENS_PER_TOOL = 100
+_USUAL_ANSWER = 512
+"""Rough figures for the rate limits, which are set right by the provider's own count."""
 
 _BYTES_PER_TOKEN = 8
 """More than any tokenizer puts into a token on average, so that a guess never skips in vain."""
@@ -60,6 +74,7 @@ class Preparer:
         config: Config,
         providers: Providers,
         *,
+        gates: Gates,
         lifecycle: Lifecycle,
         settler: Settler,
         tokens: TokenCounter,
@@ -68,6 +83,9 @@ class Preparer:
     ) -> None:
         self._config = config
         self._providers = providers
+        self._gates = gates
+        self._pools = Pools(gates, settler, clock, draw)
+        self._numbers = itertools.count(1)
         self._lifecycle = lifecycle
         self._settler = settler
         self._tokens = tokens
@@ -91,7 +109,9 @@ class Preparer:
         provider, _ = self._providers.get(entry.provider)
         return provider.capabilities(entry.model)
 
-    def prepare(self, model: str, messages: object, options: CallOptions) -> RoutedCall:
+    def prepare(
+        self, model: str, messages: object, options: CallOptions, *, stream: bool = False
+    ) -> RoutedCall:
         """A completion, ready to run.
 
         Raises:
@@ -105,16 +125,25 @@ class Preparer:
         choice(options, "cache", ("use", "skip", "refresh"))
         recorder = Recorder(target.name, labels_of(options), self._clock)
         limits = self._limits(target, options)
-        failover = self._failover(self._plan(target, request, options), limits, recorder)
-        return RoutedCall(
-            target=target,
-            request=request,
-            limits=limits,
-            failover=failover,
-            recorder=recorder,
-            settler=self._settler,
-            idle_timeout=positive(options, "idle_timeout", _idle(target, self._config)),
-        )
+        idle_timeout = positive(options, "idle_timeout", _idle(target, self._config))
+
+        def ready(request: ChatRequest, before: Completion | None = None) -> RoutedCall:
+            visit = self._visit(_need(request), stream=stream)
+            plan = self._plan(target, request, options, visit)
+            return RoutedCall(
+                target=target,
+                request=request,
+                limits=limits,
+                failover=self._failover(plan, limits, recorder, visit),
+                recorder=recorder,
+                settler=self._settler,
+                pools=self._pools,
+                again=ready,
+                before=before,
+                idle_timeout=idle_timeout,
+            )
+
+        return ready(request)
 
     def prepare_embedding(
         self, model: str, inputs: object, dimensions: int | None, options: CallOptions
@@ -133,26 +162,37 @@ class Preparer:
         self._check_providers(extra_headers, "extra_headers")
         recorder = Recorder(target.name, labels_of(options), self._clock)
         credentials = self._credentials(options)
-        plan = list(
-            candidates_of(target, self._providers, max_tokens=None, credentials=credentials)
-        )
+        plan = [
+            item
+            for pool in target.pools
+            for item in candidates_of(
+                target, pool, self._providers, max_tokens=None, credentials=credentials
+            )
+        ]
+        need = Need(sum(map(len, texts)) // _CHARACTERS_PER_TOKEN, 0)
+        visit = self._visit(need, stream=False)
         return EmbeddingRun(
             inputs=texts,
             dimensions=dimensions,
-            failover=self._failover(plan, self._limits(target, options), recorder),
+            failover=self._failover(plan, self._limits(target, options), recorder, visit),
             recorder=recorder,
             settler=self._settler,
             extra=extra,
             extra_headers=extra_headers,
         )
 
+    def _visit(self, need: Need, *, stream: bool) -> Visit:
+        return Visit(str(next(self._numbers)), need, stream)
+
     def _failover(
-        self, plan: Sequence[Candidate | Skip], limits: Limits, recorder: Recorder
+        self, plan: Sequence[Candidate | Skip], limits: Limits, recorder: Recorder, visit: Visit
     ) -> Failover:
         return Failover(
             plan,
             limits,
             recorder,
+            gates=self._gates,
+            visit=visit,
             backoff=self._backoff,
             lifecycle=self._lifecycle,
             clock=self._clock,
@@ -170,43 +210,77 @@ class Preparer:
             usual_attempt_timeout=group_attempt or config.attempt_timeout,
             num_retries=config.retry.num_retries,
             after_refusal=group is not None and group.fallback_on_content_filter,
+            hedging=group.hedging if group is not None else False,
+            resume=group is not None and group.resume,
         )
 
     def _plan(
-        self, target: Target, request: ChatRequest, options: CallOptions
+        self, target: Target, request: ChatRequest, options: CallOptions, visit: Visit
     ) -> list[Candidate | Skip]:
-        """The target's candidates in order, those that can't serve this request as skips."""
+        """The target's candidates in order, those that can't serve this request as skips.
+
+        The members of a pool that can serve it are ordered by the pool's strategy.
+        """
+        fits = self._fitness(request, options)
+        only_first = flag(options, "fallback") is False
+        credentials = self._credentials(options)
+        plan: list[Candidate | Skip] = []
+        chosen = 0
+
+        def conversation(affinity: SessionAffinity) -> bytes:
+            scope = options.get("project_id") or ""
+            return affinity.conversation(request, options.get("session_id"), scope=scope)
+
+        for pool in target.pools:
+            fit: list[Candidate] = []
+            entries = candidates_of(
+                target,
+                pool,
+                self._providers,
+                max_tokens=request.max_tokens,
+                credentials=credentials,
+            )
+            for item in entries:
+                if isinstance(item, Skip):
+                    plan.append(item)
+                elif (error := fits(item)) is not None:
+                    plan.append(Skip(item.name, error))
+                else:
+                    fit.append(item)
+            for candidate in self._pools.order(pool, fit, visit, conversation):
+                chosen += 1
+                if only_first and chosen > 1:
+                    off = InvalidRequestError("fallback is off for this call", param="fallback")
+                    plan.append(Skip(candidate.name, off))
+                else:
+                    plan.append(candidate)
+        return plan
+
+    def _fitness(
+        self, request: ChatRequest, options: CallOptions
+    ) -> Callable[[Candidate], SwitchgearError | None]:
+        """What tells why a candidate can't serve this request; ``None`` where it can."""
         needs = needs_of(request)
         region = text_option(options, "region")
         ceiling = Ceiling.of(options.get("max_cost"), request, self._settler, self._tokens)
         prompt_tokens = _fewest_tokens(request)
-        plan: list[Candidate | Skip] = []
-        fitting = 0
-        only_first = flag(options, "fallback") is False
-        credentials = self._credentials(options)
-        for item in candidates_of(
-            target, self._providers, max_tokens=request.max_tokens, credentials=credentials
-        ):
-            if isinstance(item, Skip):
-                plan.append(item)
-                continue
+
+        def fits(candidate: Candidate) -> SwitchgearError | None:
             error = unfit(
                 needs,
-                item.capabilities,
-                unsupported=item.unsupported,
-                max_tokens=item.max_tokens,
+                candidate.capabilities,
+                unsupported=candidate.unsupported,
+                max_tokens=candidate.max_tokens,
                 prompt_tokens=prompt_tokens,
             )
-            if error is None and region is not None and item.entry.region != region:
-                where = item.entry.region or "no region of its own"
+            if error is None and region is not None and candidate.entry.region != region:
+                where = candidate.entry.region or "no region of its own"
                 error = InvalidRequestError(f"it is in {where}, not in {region}", param="region")
             if error is None and ceiling is not None:
-                error = ceiling.exceeded(item)
-            if error is None and only_first and fitting:
-                error = InvalidRequestError("fallback is off for this call", param="fallback")
-            fitting += error is None
-            plan.append(item if error is None else Skip(item.name, error))
-        return plan
+                error = ceiling.exceeded(candidate)
+            return error
+
+        return fits
 
     def _credentials(self, options: CallOptions) -> Mapping[str, Secret]:
         keys = mapping(options, "credentials", "a dict of keys by provider")
@@ -251,6 +325,21 @@ def _request(messages: object, options: CallOptions) -> ChatRequest:
         extra=by_provider(options, "extra"),
         extra_headers=headers_by_provider(options),
     )
+
+
+def _need(request: ChatRequest) -> Need:
+    """What the request is expected to take of rate limits; counted, not tokenized."""
+    tokens = sum(map(_rough_tokens, request.messages)) + _TOKENS_PER_TOOL * len(request.tools)
+    return Need(tokens, request.max_tokens or _USUAL_ANSWER, request.max_tokens)
+
+
+def _rough_tokens(message: Message) -> int:
+    tokens = len(message.text) // _CHARACTERS_PER_TOKEN + 4
+    if not isinstance(message.content, str):
+        images = sum(isinstance(part, Image) for part in message.content)
+        arguments = sum(len(call.arguments) for call in message.tool_calls)
+        tokens += images * _TOKENS_PER_IMAGE + arguments // _CHARACTERS_PER_TOKEN
+    return tokens
 
 
 def _idle(target: Target, config: Config) -> float | None:

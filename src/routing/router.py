@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from ..accounting.pricing import default_prices
 from ..accounting.tokens import TokenCounter
@@ -15,7 +16,12 @@ from ..completion import Completion, EmbeddingResult, TokenCount
 from ..config import Config
 from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
+from .breaker_values import BreakerChange
+from .cooldown import Cooldowns
+from .gates import Gates
+from .health import Health, health_of
 from .lifecycle import Lifecycle
+from .limits import Limiter
 from .options import CallOptions
 from .plan import plugin_fault
 from .prepare import Preparer
@@ -26,7 +32,12 @@ from .streaming import CompletionStream
 if TYPE_CHECKING:
     from ..accounting.pricing import PriceTable
 
-__all__ = ["Router"]
+__all__ = ["Listener", "Router"]
+
+Listener: TypeAlias = Callable[[BreakerChange], object]
+"""Told of a circuit's change."""
+
+_log = logging.getLogger("switchgear.routing")
 
 
 class Router:
@@ -62,9 +73,18 @@ class Router:
         self._lifecycle = Lifecycle()
         self._providers = Providers(config, registry or Registry(), providers)
         self._tokens = TokenCounter()
+        self._listeners: list[Listener] = []
+        self._gates = Gates(
+            breaker=config.breaker,
+            cooldowns=Cooldowns(clock),
+            limiter=Limiter(config.limits, clock),
+            clock=clock,
+            on_change=self._tell,
+        )
         self._preparer = Preparer(
             config,
             self._providers,
+            gates=self._gates,
             lifecycle=self._lifecycle,
             settler=Settler(prices or default_prices(), self._tokens, clock),
             tokens=self._tokens,
@@ -146,7 +166,7 @@ class Router:
             InvalidRequestError: The request is wrong. Everything else is raised by the stream.
         """
         self._lifecycle.check()
-        call = self._preparer.prepare(model, messages, options)
+        call = self._preparer.prepare(model, messages, options, stream=True)
         return CompletionStream(call, on_open=self._streams.add, on_close=self._streams.discard)
 
     async def embed(
@@ -214,6 +234,28 @@ class Router:
         except Exception as exc:
             raise plugin_fault(provider, None, exc) from exc
 
+    def health(self) -> Health:
+        """How every candidate stands that has been asked: circuits, cooldowns, rate limits.
+
+        ``print(router.health())`` is for a person, ``to_dict()`` for a machine. No I/O.
+        """
+        return health_of(self._gates)
+
+    def on_change(self, listener: Listener) -> None:
+        """Have it told whenever a circuit changes; what it raises is logged and goes no further.
+
+        Args:
+            listener: Called on the event loop with a ``BreakerChange``; it must not block.
+        """
+        self._listeners.append(listener)
+
+    def _tell(self, change: BreakerChange) -> None:
+        for listener in self._listeners:
+            try:
+                listener(change)
+            except Exception:  # noqa: BLE001 - somebody else's code
+                _log.exception("a listener failed on %s", change)
+
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do, as its adapter declares it and the configuration overrides.
 
@@ -259,6 +301,7 @@ class Router:
             ExceptionGroup: What went wrong while closing; everything else is closed.
         """
         self._lifecycle.close()
+        self._gates.close()
         for stream in tuple(self._streams):
             await stream.aclose()
         await self._providers.aclose()

@@ -118,7 +118,7 @@ class Settler:
 
     def bound(self, candidate: Candidate, prompt_bound: int) -> Decimal | None:
         """USD; the most that a call can cost. ``None`` where that can't be told."""
-        price = self._price(candidate, "")
+        price = self.price(candidate, "")
         info = self._prices.info(candidate.kind, candidate.entry.model)
         longest = candidate.max_tokens or candidate.capabilities.max_output_tokens
         if longest is None and info is not None:
@@ -129,10 +129,11 @@ class Settler:
 
     def cost(self, candidate: Candidate, answered: str, usage: Usage) -> Decimal | None:
         """USD at the day's price; ``None`` where there is no price."""
-        price = self._price(candidate, answered)
+        price = self.price(candidate, answered)
         return usd(cost_of(usage, price)) if price is not None else None
 
-    def _price(self, candidate: Candidate, answered: str) -> Price | None:
+    def price(self, candidate: Candidate, answered: str) -> Price | None:
+        """Today's price of a model; of the one that answered, where the candidate's has none."""
         day = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC).date()
         price = self._prices.lookup(candidate.kind, candidate.entry.model, day)
         if price is None and answered:

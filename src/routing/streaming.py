@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
+
+import msgspec
 
 from ..completion import Completion, StreamEvent
 from ..errors import (
@@ -134,12 +137,15 @@ class CompletionStream:
         found = await self._next(opened)
         if self._left:
             raise LifecycleError("the stream was closed before its end")
+        if found is None and not opened.source.finished:
+            # The source ended, but only its own word makes that a complete answer.
+            found = _cut(opened)
         if found is None:
             await self._finish(opened)
             raise StopAsyncIteration
         if isinstance(found, SwitchgearError):
             opened.turn.candidate.scrub(found)
-            raise await self._interrupted(opened, found) from found
+            return await self._go_on(opened, found)
         return found
 
     async def _next(self, opened: Opened) -> StreamEvent | SwitchgearError | None:
@@ -170,12 +176,7 @@ class CompletionStream:
             self._reading = None
 
     async def _finish(self, opened: Opened) -> None:
-        """The source ended. Only its own word makes that a complete answer."""
-        if not opened.source.finished:
-            entry = opened.turn.candidate.entry
-            message = f"{entry.provider}: the stream stopped before its end"
-            cut = ProviderConnectionError(message, provider=entry.provider, model=entry.model)
-            raise await self._interrupted(opened, cut) from cut
+        """The answer is complete."""
         self._done = True
         malformed: SwitchgearError | None = None
         parsed: object = None
@@ -192,10 +193,34 @@ class CompletionStream:
             malformed.trace = self._completion.trace
             raise malformed
 
-    async def _interrupted(self, opened: Opened, cause: SwitchgearError) -> SwitchgearError:
-        """The error for a stream that broke; what had arrived is in its ``completion``."""
+    async def _go_on(self, opened: Opened, cause: SwitchgearError) -> StreamEvent:
+        """The first event of a resumed stream; where it can't be resumed, its error."""
+        await self._break_off(opened, cause)
+        call = self._call.resumed(self.completion)
+        if call is None or isinstance(cause, DeadlineExceededError):
+            raise self._interrupted(opened, cause) from cause
+        try:
+            again = await call.open()
+        except SwitchgearError as exc:
+            self._completion = msgspec.structs.replace(
+                self.completion, trace=exc.trace or self.completion.trace
+            )
+            raise self._interrupted(opened, cause) from exc
+        if again.first is None:
+            # It has nothing to add: the next look finds its end.
+            again = msgspec.structs.replace(again, first=StreamEvent())
+        self._call, self._opened, self._completion = call, again, None
+        self._done = False
+        self._on_open(self)
+        return cast("StreamEvent", again.first)
+
+    async def _break_off(self, opened: Opened, cause: SwitchgearError) -> None:
         self._done = True
+        opened.turn.entry.failed(cause, given=math.inf, granted=None)
         await self._settle_early(opened, "interrupted", cause.message)
+
+    def _interrupted(self, opened: Opened, cause: SwitchgearError) -> SwitchgearError:
+        """The error for a stream that broke; what had arrived is in its ``completion``."""
         error = StreamInterruptedError(
             f"the stream broke after its first token: {cause.message}",
             provider=opened.turn.candidate.entry.provider,
@@ -226,7 +251,15 @@ class CompletionStream:
 
     async def _release(self, opened: Opened) -> None:
         self._on_close(self)
+        # Where nobody could tell the gates how it ended; else a no-op.
+        opened.turn.entry.left()
         await let_go(opened.source)
+
+
+def _cut(opened: Opened) -> SwitchgearError:
+    entry = opened.turn.candidate.entry
+    message = f"{entry.provider}: the stream stopped before its end"
+    return ProviderConnectionError(message, provider=entry.provider, model=entry.model)
 
 
 def _snapshot(opened: Opened) -> Reply:

@@ -12,7 +12,7 @@ from switchgear.config import (
     Config,
     check,
 )
-from switchgear.config.unavailable import GROUP_KEYS, SECTIONS, STRATEGIES
+from switchgear.config.unavailable import GROUP_KEYS, SECTIONS
 from switchgear.errors import ConfigError
 from tests.config.helpers import KEY, chain, faults, load, the_fault
 
@@ -217,11 +217,13 @@ def test_a_group_key_that_is_not_served_is_never_ignored(key: str) -> None:
     assert "not available in this version" in message
 
 
-@pytest.mark.parametrize("name", [*sorted(STRATEGIES), "latency-based-routing", "simple-shuffle"])
-def test_a_strategy_that_is_not_served_is_never_ignored(name: str) -> None:
-    place, message = the_fault(chain("openai/m", strategy=name))
-    assert place == "groups.g.strategy"
-    assert "not available in this version" in message
+@pytest.mark.parametrize("name", ["latency-based-routing", "simple-shuffle", "usage"])
+def test_every_strategy_and_every_other_name_of_it_is_understood(name: str) -> None:
+    assert Config.from_dict(chain("openai/m", strategy=name)).group("g").strategy in {
+        "latency",
+        "weighted",
+        "usage",
+    }
 
 
 def test_a_weight_without_effect_is_said() -> None:

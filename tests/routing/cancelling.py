@@ -33,7 +33,7 @@ class _Cancelled:
             error = None
             try:
                 yield wait
-            except BaseException as exc:
+            except BaseException as exc:  # noqa: BLE001 - goes into the work, whatever it is
                 error = exc
 
 

@@ -1,9 +1,11 @@
 """The router, the real adapters and the official SDKs, against servers that misbehave."""
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -82,6 +84,8 @@ async def test_a_fault_of_one_vendor_is_survived_by_the_other(
     config = settings(simulated_providers, groups={"g": {"chain": [first, second]}})
     async with Router.from_dict(config) as router:
         reply = await router.complete("g", "hi")
+    # Another router, which does not know yet that this provider should be left alone.
+    async with Router.from_dict(config) as router:
         with pytest.raises(AllProvidersFailedError) as alone:
             await router.complete(first, "hi")
     assert (reply.text, reply.provider) == ("Hello.", healthy)
@@ -322,16 +326,48 @@ async def test_credentials_may_differ_from_call_to_call(
     assert sent[2]["authorization"] == "Bearer not-a-real-key"
 
 
-async def test_no_key_shows_in_an_error(simulated_providers: SimulatedProviders) -> None:
-    simulated_providers.openai.always(
-        Fault.status(401, message="Incorrect API key provided: not-a-real-key.")
-    )
-    async with Router.from_dict(settings(simulated_providers)) as router:
-        with pytest.raises(AllProvidersFailedError) as failed:
-            await router.complete(GPT, "hi")
-    assert "not-a-real-key" not in str(failed.value)
-    assert "not-a-real-key" not in str(failed.value.trace)
-    assert "not-a-real-key" not in repr(router.config)
+@pytest.mark.parametrize("own", [True, False], ids=["the call's key", "the provider's key"])
+@pytest.mark.parametrize("model", [CLAUDE, GPT])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.status(401, message="Incorrect API key provided: not-a-real-key."),
+        Fault.stream_error(Fault.status(500, message="so much for not-a-real-key"), after_chunks=1),
+        Fault.garbage(),
+        Fault.reset(),
+    ],
+    ids=lambda fault: getattr(fault, "kind", "status"),
+)
+async def test_no_key_shows_in_an_error_its_causes_or_a_log(
+    simulated_providers: SimulatedProviders,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    fault: Any,
+    own: bool,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    simulated_providers[vendor(model)].always(fault)
+    config = settings(simulated_providers)
+    credentials: dict[str, str] = {}
+    if own:
+        credentials = {vendor(model): "not-a-real-key"}
+        config["providers"][vendor(model)]["api_key"] = "another-key-that-is-not"
+    failed: list[SwitchgearError] = []
+    async with Router.from_dict(config) as router:
+        with pytest.raises(SwitchgearError) as failure:
+            await router.complete(model, "hi", credentials=credentials)
+        failed.append(failure.value)
+        with pytest.raises(SwitchgearError) as failure:
+            async with router.stream(model, "tell me a story", credentials=credentials) as stream:
+                await _read(stream)
+        failed.append(failure.value)
+        assert "not-a-real-key" not in repr(router.config)
+    for error in failed:
+        shown = f"{error!r} {error.trace} {''.join(traceback.format_exception(error))}"
+        for cause in _origins(error):
+            shown += f" {cause!r} {cause.args} {_sent_headers(cause)}"
+        assert "not-a-real-key" not in shown
+    assert "not-a-real-key" not in caplog.text
 
 
 async def test_the_official_client_is_at_hand(simulated_providers: SimulatedProviders) -> None:
@@ -383,6 +419,18 @@ def test_the_sync_router_does_the_same_from_many_threads(
 async def _read(stream: CompletionStream) -> None:
     async for _ in stream:
         pass
+
+
+def _origins(error: BaseException | None) -> Iterator[BaseException]:
+    if error is not None:
+        yield error
+        for inner in getattr(error, "exceptions", ()):
+            yield from _origins(inner)
+        yield from _origins(error.__cause__ or error.__context__)
+
+
+def _sent_headers(error: BaseException) -> dict[str, str]:
+    return dict(getattr(vars(error).get("request"), "headers", {}))
 
 
 async def _soon(condition: Callable[[], bool]) -> None:

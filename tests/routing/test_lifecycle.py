@@ -94,6 +94,20 @@ def test_a_forked_child_is_told_what_to_do() -> None:
     assert "child" in receiver.recv()
 
 
+def test_where_no_loop_runs_it_says_what_to_do() -> None:
+    router = router_over(ScriptedProvider("a"))
+    with pytest.raises(LifecycleError, match="SyncRouter"):
+        router.stream("g", "hi")
+
+
+async def test_a_closed_router_makes_no_client() -> None:
+    router = Router.from_dict({"groups": {"g": {"chain": ["ollama/llama3"]}}})
+    assert router.client("ollama")
+    await router.aclose()
+    with pytest.raises(LifecycleError, match="closed"):
+        router.client("ollama")
+
+
 def test_a_router_is_made_without_a_loop_and_without_io() -> None:
     router = Router.from_dict({"groups": {"g": {"chain": ["ollama/llama3"]}}})
     assert "g" in repr(router)

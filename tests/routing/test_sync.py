@@ -1,5 +1,9 @@
 """The router without await: the same calls, from any thread."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -73,3 +77,95 @@ def test_leaving_a_stream_early_closes_it() -> None:
         with router.stream("g", "hi") as stream:
             next(stream)
         assert provider.streams[0].closed
+
+
+def test_closing_frees_every_thread_that_waits() -> None:
+    endless = Scripted(reply=scripted_reply("one two"), gap=3600)
+    provider = ScriptedProvider("a", [Scripted(delay=3600), endless, Scripted(delay=3600)])
+    router = sync_router(provider)
+    ended: list[object] = []
+
+    def ask() -> None:
+        try:
+            ended.append(router.complete("g", "hi"))
+        except LifecycleError as exc:
+            ended.append(exc)
+
+    def read() -> None:
+        try:
+            with router.stream("g", "hi") as stream:
+                ended.append(list(stream))
+        except LifecycleError as exc:
+            ended.append(exc)
+
+    threads = [threading.Thread(target=target, daemon=True) for target in (ask, read, ask)]
+    for count, thread in enumerate(threads, 1):
+        thread.start()
+        while len(provider.calls) < count:
+            router.count_tokens("g", "hi")
+    router.close()
+    for thread in threads:
+        thread.join(5)
+    assert [type(each) for each in ended] == [LifecycleError] * 3
+
+
+def test_whoever_calls_while_it_is_closed_is_told_and_never_left_waiting() -> None:
+    for _ in range(20):
+        router = sync_router(ScriptedProvider("a"))
+        router.complete("g", "hi")
+        threads = [threading.Thread(target=_until_closed, args=(router,)) for _ in range(3)]
+        threads += [threading.Thread(target=router.close) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_an_interrupted_wait_ends_the_call_and_closes_the_stream() -> None:
+    slow = Scripted(reply=scripted_reply("one two"), gap=3600)
+    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    provider = ScriptedProvider("a", [slow])
+    with sync_router(provider) as router:
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt), router.stream("g", "hi") as stream:
+            next(stream)
+        assert provider.streams[0].closed
+
+
+def test_a_router_that_nobody_closed_ends_with_the_interpreter_and_without_a_word() -> None:
+    program = """
+from switchgear import SyncRouter
+from switchgear.testing import SimulatedProviders
+
+with SimulatedProviders() as simulated:
+    router = SyncRouter.from_dict(
+        {"providers": {"openai": {"api_key": "env:KEY", "base_url": simulated.openai.base_url}}}
+    )
+    print(router.complete("openai/gpt-4o-mini", "hi").finish_reason)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "default", "-c", program],
+        env={**os.environ, "KEY": "not-a-real-key"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    assert (run.stdout, run.stderr) == ("stop\n", "")
+
+
+def test_a_router_that_nobody_refers_to_ends_its_thread_but_not_under_a_stream() -> None:
+    stream = sync_router(ScriptedProvider("a", ["one two"])).stream("g", "hi")
+    (thread,) = (t for t in threading.enumerate() if t.name == "switchgear-loop")
+    with stream:
+        assert [event.text for event in stream] == ["one", " two"]
+    del stream
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def _until_closed(router: SyncRouter) -> None:
+    with pytest.raises(LifecycleError, match="closed"):
+        while True:
+            router.complete("g", "hi")

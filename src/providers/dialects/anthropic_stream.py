@@ -252,7 +252,9 @@ class AnthropicDecoder(SseDecoder):
                     _grow(block.data, _decode_any_delta(payload).delta)
         return None
 
-    def _add(self, index: int, block: _Block, piece: str) -> StreamEvent | None:
+    def _add(self, index: int, block: _Block, piece: Any) -> StreamEvent | None:
+        if not isinstance(piece, str):
+            raise self.malformed(f"content_block_start: the {block.kind} is not a string")
         if piece:
             block.pieces.append(piece)
         match block.kind:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ...completion import StreamEvent, Usage
-from ...errors import SwitchgearError
+from ...errors import MalformedResponseError, SwitchgearError
 from ...messages import Native
 from ..assemble import SseDecoder
 from ..base import Reply, ResponseMeta
@@ -95,6 +95,8 @@ class ChatDecoder(SseDecoder):
         # The last event may lack the empty line after it. One that was cut is not needed:
         # the answer was complete before it.
         events = list(super().feed(b"\n\n"))
+        if not isinstance(self.error, MalformedResponseError | None):
+            return events
         self.error = None
         try:
             self._finish(events)
@@ -135,7 +137,7 @@ class ChatDecoder(SseDecoder):
     def _event(self, name: bytes, payload: bytes, events: list[StreamEvent]) -> None:
         payload = payload.strip()
         if payload == b"[DONE]":
-            self._finish(events)
+            self._done(events)
             return
         if not payload:
             return
@@ -213,6 +215,8 @@ class ChatDecoder(SseDecoder):
             if arguments:
                 _emit(events, self.assembler.text(_TEXT, arguments))
             return
+        if arguments and self._is_said(key, arguments):
+            return
         if custom is not None:
             name = custom.name or ""
             arguments = self._input(key, custom.input or "")
@@ -224,6 +228,12 @@ class ChatDecoder(SseDecoder):
         if piece.extra_content:
             native = Native(AUTHOR, {"extra_content": piece.extra_content})
             self.assembler.set_native("tool", key, native)
+
+    def _is_said(self, key: int, arguments: str) -> bool:
+        """The whole arguments come a second time; behind a JSON object, nothing else can."""
+        if arguments[0] != "{" or arguments[-1] != "}":
+            return False
+        return arguments == self.assembler.said("tool", key) and _is_json(arguments)
 
     def _input(self, key: int, text: str) -> str:
         """A custom tool's free text, as the next piece of ``{"input": "..."}``."""
@@ -246,11 +256,24 @@ class ChatDecoder(SseDecoder):
         if audio.transcript:
             _emit(events, self.assembler.text(_TEXT, audio.transcript))
 
+    def _done(self, events: list[StreamEvent]) -> None:
+        """``[DONE]``, which some gateways send even where their own source broke off."""
+        if self._native_finish is None and self._usage is None and self._chunks:
+            if self._done_marker:
+                raise self.malformed("[DONE] without a finish reason before it")
+            line = "finish_reason: the server gave none, so the answer may not be whole"
+            warnings = (*self._encoded.warnings, line)
+            self._encoded = msgspec.structs.replace(self._encoded, warnings=warnings)
+        self._finish(events)
+
     def _finish(self, events: list[StreamEvent]) -> None:
         if self.finished:
             return
         if not self._chunks:
             raise self.malformed("[DONE] and nothing before it")
+        if finish_reason(self._native_finish, calls=False, refused=False) == "error":
+            message = f"the server broke off, with the finish reason {self._native_finish!r}"
+            raise self._failure({"error": {"message": message, "code": self._native_finish}})
         if not all(self._keys):
             raise self.malformed("a tool call without a name")
         for key in self._custom:
@@ -285,6 +308,14 @@ def _anything(payload: bytes) -> object:
         return msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return payload.decode("utf-8", "replace")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _first(whole: Completion) -> list[Choice]:

@@ -1,8 +1,8 @@
 """The Responses API's stream, event by event.
 
 An item's ``done`` event is authoritative: it brings the ids and the encrypted content, and it tells
-whether every delta has arrived. The terminal event brings the items once more, so that one whose
-``done`` was left out is not lost.
+whether every delta has arrived, so a delta that comes after it is a late double. The terminal event
+brings the items once more, so that one whose ``done`` was left out is not lost.
 """
 
 from __future__ import annotations
@@ -178,10 +178,14 @@ class ResponsesDecoder(SseDecoder):
         self._begun = event.response
 
     def _text_delta(self, event: _Delta, events: list[StreamEvent]) -> None:
-        _give(events, self.assembler.text((self._key(event), event.content_index), event.delta))
+        key = self._key(event)
+        if key not in self._settled:
+            _give(events, self.assembler.text((key, event.content_index), event.delta))
 
     def _refusal_delta(self, event: _Delta, events: list[StreamEvent]) -> None:
-        _give(events, self.assembler.refusal((self._key(event), event.content_index), event.delta))
+        key = self._key(event)
+        if key not in self._settled:
+            _give(events, self.assembler.refusal((key, event.content_index), event.delta))
 
     def _summary_delta(self, event: _Delta, events: list[StreamEvent]) -> None:
         self._think(self._key(event), ("summary", event.summary_index), event.delta, events)
@@ -193,6 +197,8 @@ class ResponsesDecoder(SseDecoder):
         self, key: _Key, place: tuple[str, int], piece: str, events: list[StreamEvent]
     ) -> None:
         """More reasoning; its parts are set apart by an empty line."""
+        if key in self._settled:
+            return
         last = self._thought.get(key)
         if piece and last != place:
             self._thought[key] = place
@@ -202,6 +208,8 @@ class ResponsesDecoder(SseDecoder):
 
     def _arguments_delta(self, event: _Delta, events: list[StreamEvent]) -> None:
         key = self._key(event)
+        if key in self._settled:
+            return
         if key in self._answers:
             _give(events, self.assembler.text((key, 0), event.delta))
         else:

@@ -1,0 +1,69 @@
+"""One extra attempt elsewhere, where the first is slower than almost all before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+__all__ = ["Finish", "race"]
+
+T = TypeVar("T")
+
+
+class Finish(NamedTuple, Generic[T]):
+    """How a race ended.
+
+    Attributes:
+        first: The first attempt's outcome; ``None`` where it was cancelled on the way.
+        second: The second's; ``None`` where it was cancelled, or never begun.
+    """
+
+    first: T | None
+    second: T | None
+
+
+async def race(
+    first: Coroutine[Any, Any, T],
+    second: Callable[[], Coroutine[Any, Any, T] | None],
+    *,
+    after: float,
+    good: Callable[[T], bool],
+) -> Finish[T]:
+    """Run one attempt, and beside it another where it takes too long.
+
+    The first good outcome ends the race; the other attempt is cancelled, and has ended when this
+    returns. Both outcomes may be good where they came in the same moment.
+
+    Args:
+        first: The first attempt.
+        second: Makes the second, in the moment in which it is to begin; ``None`` for none.
+        after: Seconds without an outcome of the first until the second begins.
+        good: Whether an outcome ends the race.
+    """
+    one = asyncio.ensure_future(first)
+    tasks = [one]
+    try:
+        await asyncio.wait(tasks, timeout=after)
+        other = second() if not one.done() else None
+        if other is not None:
+            tasks.append(asyncio.ensure_future(other))
+        waiting = set(tasks)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if any(good(task.result()) for task in done):
+                break
+    finally:
+        await _end(tasks)
+    outcomes = [None if task.cancelled() else task.result() for task in tasks]
+    return Finish(outcomes[0], outcomes[1] if len(outcomes) > 1 else None)
+
+
+async def _end(tasks: Sequence[asyncio.Future[T]]) -> None:
+    """No task outlives its race; what a cancelled one raises has been told to the gates."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

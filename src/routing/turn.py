@@ -1,0 +1,84 @@
+"""One attempt of a call: what bounds it, and what it is called when it goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from ..errors import ProviderTimeoutError, SwitchgearError
+from .gates import Entry
+from .plan import Candidate, plugin_fault
+
+__all__ = ["Attempt", "Hedge", "Limits", "Lost", "Turn", "broken", "timed_out"]
+
+T = TypeVar("T")
+Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
+"""Makes one attempt; raises one of our errors where it fails."""
+
+Lost: TypeAlias = Callable[["Turn", T | None], Awaitable[None]]
+"""Told of an attempt that another one outran, with its outcome where that came too late."""
+
+Hedge: TypeAlias = Callable[["Turn"], Awaitable[tuple[T] | SwitchgearError]]
+"""Makes one attempt, and another one beside it where it takes too long."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What bounds one call.
+
+    Attributes:
+        timeout: Seconds for the whole call.
+        attempt_timeout: Seconds for one attempt, as the call says; ``None`` where it says nothing.
+        usual_attempt_timeout: The same as group or configuration say, for entries that set none.
+        num_retries: Repeats on a candidate, counted over the whole call.
+        after_refusal: A declined request goes on to the next candidate.
+        hedging: Whether a slow attempt gets another one beside it; seconds, or ``True`` for the
+            live 95th percentile of the candidate's waits.
+        resume: A stream that broke is gone on with.
+    """
+
+    timeout: float
+    attempt_timeout: float | None
+    usual_attempt_timeout: float | None
+    num_retries: int
+    after_refusal: bool
+    hedging: bool | float = False
+    resume: bool = False
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One attempt.
+
+    Attributes:
+        candidate: At whom.
+        entry: Its place at the gates, to be told how it ended.
+        timeout: Seconds that it may take.
+        began: Seconds from the start of the call.
+        waited: Seconds waited before it.
+        repeat: 0 for the first attempt at this candidate.
+        last: No candidate stands behind this one.
+    """
+
+    candidate: Candidate
+    entry: Entry
+    timeout: float
+    began: float
+    waited: float
+    repeat: int
+    last: bool
+
+
+def timed_out(turn: Turn, exc: TimeoutError) -> SwitchgearError:
+    """The error for an attempt whose time is over."""
+    entry = turn.candidate.entry
+    message = f"{entry.provider}: no answer within {turn.timeout:.3g} s"
+    error = ProviderTimeoutError(message, provider=entry.provider, model=entry.model)
+    error.__cause__ = exc
+    return error
+
+
+def broken(turn: Turn, exc: BaseException) -> SwitchgearError:
+    """The error for an exception that is not one of ours: its plugin's fault."""
+    entry = turn.candidate.entry
+    return plugin_fault(entry.provider, entry.model, exc)
