@@ -102,14 +102,15 @@ def _is_reference(model: str) -> bool:
 
 class _Shown(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        warn(record.getMessage())
+        # What happens to a call is told by its error and its trace.
+        if record.name == "switchgear.config":
+            warn(record.getMessage())
 
 
 @contextlib.contextmanager
 def _log_shown(*, silent: bool) -> Iterator[None]:
-    """What the library logs appears as the command's own warnings while this command runs."""
-    # What happens to a call is shown by its error and its trace.
-    log = logging.getLogger("switchgear.config")
+    """The configuration's warnings appear as the command's own while it runs."""
+    log = logging.getLogger("switchgear")
     handler = logging.NullHandler() if silent else _Shown(logging.WARNING)
     log.addHandler(handler)
     try:
