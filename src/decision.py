@@ -31,6 +31,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         waited: Seconds waited before it, for a back-off or a ``retry-after``.
         time_to_first_token: Seconds from its own start, where it streamed.
         repeat: 0 for the first attempt at this candidate, then 1, 2, ...
+        circuit: The state of the candidate's circuit where it was not simply closed: ``half-open``
+            for a probe, ``ramping`` after one.
         status: The HTTP status of the failure.
         code: The provider's own word for the failure.
         error: The class of our error.
@@ -48,6 +50,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     waited: float = 0.0
     time_to_first_token: float | None = None
     repeat: int = 0
+    circuit: str = ""
     status: int | None = None
     code: str | None = None
     error: str | None = None
@@ -125,6 +128,8 @@ def _cells(number: int, step: Step) -> tuple[str, ...]:
     why = _line(step.reason)
     if step.waited:
         why = f"{why} (waited {_seconds(step.waited)})".strip()
+    if step.circuit:
+        why = f"{why} (circuit {step.circuit})".strip()
     tokens = ""
     if step.input_tokens is not None or step.output_tokens is not None:
         tokens = f"{step.input_tokens or 0} → {step.output_tokens or 0}"

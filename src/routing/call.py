@@ -227,6 +227,7 @@ class RoutedCall:
             began=turn.began,
             waited=turn.waited,
             repeat=turn.repeat,
+            circuit=turn.entry.circuit,
             reason=reason,
             first_token=None if first_token is None else first_token - turn.began,
             request_id=reply.meta.request_id,

@@ -98,6 +98,7 @@ class EmbeddingRun:
             began=turn.began,
             waited=turn.waited,
             repeat=turn.repeat,
+            circuit=turn.entry.circuit,
             request_id=made.meta.request_id,
         )
         self._recorder.settle(usage, cost)

@@ -394,7 +394,12 @@ class Failover:
     def _record(self, turn: Turn, error: SwitchgearError) -> None:
         self._errors.append(error)
         self._recorder.fail(
-            turn.candidate.name, error, began=turn.began, waited=turn.waited, repeat=turn.repeat
+            turn.candidate.name,
+            error,
+            began=turn.began,
+            waited=turn.waited,
+            repeat=turn.repeat,
+            circuit=turn.entry.circuit,
         )
 
     def _exhausted(self) -> SwitchgearError:

@@ -69,7 +69,17 @@ class Entry:
     Whoever holds it ends it with ``answered``, ``failed`` or ``left``, whatever happens.
     """
 
-    __slots__ = ("_began", "_clock", "_flight", "_gate", "_lease", "_pass", "_permit", "waited")
+    __slots__ = (
+        "_began",
+        "_clock",
+        "_flight",
+        "_gate",
+        "_lease",
+        "_pass",
+        "_permit",
+        "circuit",
+        "waited",
+    )
 
     def __init__(
         self,
@@ -84,6 +94,8 @@ class Entry:
         self._gate = gate
         self._clock = clock
         self._began = clock.monotonic()
+        state = gate.breaker.state
+        self.circuit = "" if state == "closed" else state
         self._pass: Pass | None = given
         self._permit: Permit | None = permit
         self._lease = lease

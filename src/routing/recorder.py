@@ -36,7 +36,14 @@ class Recorder:
         self._steps.append(step)
 
     def fail(
-        self, candidate: str, error: SwitchgearError, *, began: float, waited: float, repeat: int
+        self,
+        candidate: str,
+        error: SwitchgearError,
+        *,
+        began: float,
+        waited: float,
+        repeat: int,
+        circuit: str,
     ) -> None:
         """An attempt that ended in an error."""
         step = Step(
@@ -47,6 +54,7 @@ class Recorder:
             duration=self.elapsed() - began,
             waited=waited,
             repeat=repeat,
+            circuit=circuit,
             status=error.status,
             code=error.code,
             error=type(error).__name__,
@@ -62,6 +70,7 @@ class Recorder:
         began: float,
         waited: float,
         repeat: int,
+        circuit: str,
         reason: str = "",
         first_token: float | None = None,
         request_id: str | None = None,
@@ -75,6 +84,7 @@ class Recorder:
             duration=self.elapsed() - began,
             waited=waited,
             repeat=repeat,
+            circuit=circuit,
             time_to_first_token=first_token,
             request_id=request_id,
         )

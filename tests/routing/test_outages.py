@@ -65,6 +65,7 @@ async def test_a_dead_provider_is_left_alone_and_probed_until_it_recovers() -> N
         await asyncio.sleep(61)
         (probe,) = await ask(router, 1)
         assert probe.provider == "a"
+        assert "circuit ramping" in str(probe.trace) or "half-open" in str(probe.trace)
         await asyncio.sleep(11)
         assert {reply.provider for reply in await ask(router, 5)} == {"a"}
         assert router.health().ok

@@ -16,6 +16,7 @@ from switchgear import (
     StreamInterruptedError,
     SyncRouter,
 )
+from switchgear.providers.base import Call
 from switchgear.testing.scripted import Scripted, ScriptedProvider, scripted_reply
 
 
@@ -123,11 +124,12 @@ def test_whoever_calls_while_it_is_closed_is_told_and_never_left_waiting() -> No
 
 
 def test_an_interrupted_wait_ends_the_call_and_closes_the_stream() -> None:
+    def interrupt(_: Call) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
     slow = Scripted(reply=scripted_reply("one two"), gap=3600)
-    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    provider = ScriptedProvider("a", [slow])
+    provider = ScriptedProvider("a", [slow], on_call=interrupt)
     with sync_router(provider) as router:
-        interrupt.start()
         with pytest.raises(KeyboardInterrupt), router.stream("g", "hi") as stream:
             next(stream)
         assert provider.streams[0].closed
