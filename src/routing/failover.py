@@ -23,7 +23,7 @@ from .breaker_values import Refusal
 from .classify import Verdict, classify
 from .gates import Entry, Gates, Visit
 from .hedging import Finish, race
-from .lifecycle import Lifecycle, is_cancelled
+from .lifecycle import Lifecycle, cancellations, is_cancelled
 from .plan import Candidate, Skip
 from .recorder import Recorder
 from .retry import Backoff
@@ -81,6 +81,8 @@ class Failover:
         self._errors: list[SwitchgearError] = []
         self._skips: list[SwitchgearError] = []
         self._hedged: set[int] = set()
+        self._attempts: dict[str, int] = {}
+        self._cancellations = 0
         self._queues: dict[str, tuple[Candidate, Refusal]] = {}
         self._repeats_left = limits.num_retries
         self._too_small: int | None = None
@@ -103,6 +105,7 @@ class Failover:
             SwitchgearError: A failure that no other candidate can mend.
         """
         self._lifecycle.check()
+        self._cancellations = cancellations()
         last = _last_candidate(self._plan)
         for position, item in enumerate(self._plan):
             if isinstance(item, Skip):
@@ -115,7 +118,8 @@ class Failover:
                 reason = f"its window of {item.capabilities.context_window} tokens is no larger"
                 self._skip(Skip(item.name, ContextWindowExceededError(reason)))
                 continue
-            entry = self._gates.enter(item, self._visit, insist=position == last)
+            again = item.name in self._attempts
+            entry = self._gates.enter(item, self._visit, repeat=again, insist=position == last)
             if isinstance(entry, Refusal):
                 self._refused(item, entry)
                 continue
@@ -138,31 +142,39 @@ class Failover:
         while self._queues:
             name = min(self._queues, key=lambda each: self._queues[each][1].retry_in)
             candidate, refusal = self._queues.pop(name)
+            again = name in self._attempts
+            if again and self._repeats_left <= 0:
+                continue
             if not 0 <= refusal.retry_in < self.remaining():
                 continue
             began = self._recorder.elapsed()
-            entry = await self._wait_for(candidate, refusal)
+            entry = await self._wait_for(candidate, refusal, again=again)
             waited = self._recorder.elapsed() - began
             if isinstance(entry, Refusal):
                 self._refused(candidate, entry)
                 continue
+            self._repeats_left -= again
             found = await self._try(candidate, entry, attempt, last=True, waited=waited)
             if found is not None:
                 return found
         return None
 
-    async def _wait_for(self, candidate: Candidate, refusal: Refusal) -> Entry | Refusal:
+    async def _wait_for(
+        self, candidate: Candidate, refusal: Refusal, *, again: bool
+    ) -> Entry | Refusal:
         """The candidate's queue; ends with the router."""
         found: Entry | Refusal = refusal
         with contextlib.suppress(TimeoutError):
             async with self._lifecycle.limit(None):
-                found = await self._gates.wait(candidate, self._visit, timeout=self.remaining())
+                found = await self._gates.wait(
+                    candidate, self._visit, timeout=self.remaining(), repeat=again
+                )
                 if isinstance(found, Refusal) and found.waitable:
                     # A cooldown, which has no queue: a little later for each, not all at once.
                     pause = max(found.retry_in, 0.0) + self._draw.uniform(0.0, _SPREAD)
                     if pause < self.remaining():
                         await self._clock.sleep(pause)
-                        found = self._gates.enter(candidate, self._visit, insist=True)
+                        found = self._gates.enter(candidate, self._visit, repeat=again, insist=True)
         if self._lifecycle.closed:
             if isinstance(found, Entry):
                 found.left()
@@ -189,13 +201,14 @@ class Failover:
         hedge: Hedge[T] | None = None,
     ) -> tuple[T] | None:
         """The candidate's attempts. ``None`` sends the call on to the next one."""
-        repeat = 0
+        visited = repeat = self._attempts.get(candidate.name, 0)
         # An entry may bound what a call spends on it, repeats included.
         until = self._recorder.elapsed() + min(
             candidate.entry.timeout or math.inf, self.remaining()
         )
         while True:
             turn = self._turn(candidate, entry, until, repeat=repeat, waited=waited, last=last)
+            self._attempts[candidate.name] = repeat + 1
             if hedge is None or repeat:
                 outcome = await self._once(turn, attempt)
             else:
@@ -204,14 +217,9 @@ class Failover:
                 return outcome
             error = outcome
             self._record(turn, error)
-            if self._lifecycle.closed:
-                raise self._closed() from error
-            verdict = classify(error)
-            if not self._may_go_on(verdict, candidate):
-                raise self._with_trace(error)
-            if self.remaining() <= _LEAST_SECONDS:
-                raise self._deadline(error)
-            wait = self._wait_before_repeat(candidate, verdict, error, repeat=repeat + 1, last=last)
+            verdict = self._verdict(error, candidate)
+            turns = repeat - visited + 1
+            wait = self._wait_before_repeat(candidate, verdict, error, repeat=turns, last=last)
             if wait is None or self._recorder.elapsed() + wait >= until:
                 return None
             # The router's end is the end of the wait; the next turn says so.
@@ -226,6 +234,20 @@ class Failover:
                 return None
             self._repeats_left -= 1
             entry, repeat, waited = again, repeat + 1, wait
+
+    def _verdict(self, error: SwitchgearError, candidate: Candidate) -> Verdict:
+        """What a failure means, where the call goes on after it; raises where it ends here."""
+        if cancellations() > self._cancellations:
+            # A plugin swallowed the cancellation of this call; the call heeds it all the same.
+            raise asyncio.CancelledError
+        if self._lifecycle.closed:
+            raise self._closed() from error
+        verdict = classify(error)
+        if not self._may_go_on(verdict, candidate):
+            raise self._with_trace(error)
+        if self.remaining() <= _LEAST_SECONDS:
+            raise self._deadline(error)
+        return verdict
 
     def _hedge(self, position: int, attempt: Attempt[T], lost: Lost[T]) -> Hedge[T] | None:
         """How an attempt is made with another one beside it; ``None`` where there is none."""

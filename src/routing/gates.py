@@ -257,7 +257,9 @@ class Gates:
             )
         return self._with(candidate, visit, lease, repeat=repeat, insist=insist)
 
-    async def wait(self, candidate: Candidate, visit: Visit, *, timeout: float) -> Entry | Refusal:
+    async def wait(
+        self, candidate: Candidate, visit: Visit, *, timeout: float, repeat: bool = False
+    ) -> Entry | Refusal:
         """Ask for a place, and wait for one where only a rate limit stands in the way.
 
         First come, first served. Cancelling gives everything back.
@@ -266,6 +268,7 @@ class Gates:
             candidate: Where.
             visit: Who asks.
             timeout: Seconds to wait at most.
+            repeat: As for ``enter``.
         """
         lease = await self.limiter.reserve(
             candidate.entry.provider,
@@ -276,7 +279,7 @@ class Gates:
         )
         if isinstance(lease, NoRoom):
             return Refusal(str(lease), lease.wait if lease.wait is not None else -1.0)
-        return self._with(candidate, visit, lease, repeat=False, insist=True)
+        return self._with(candidate, visit, lease, repeat=repeat, insist=True)
 
     def capacity(self, provider: str, model: str) -> float | None:
         """The part of its tightest rate limit that is left, 0 to 1; ``None`` for no limit."""

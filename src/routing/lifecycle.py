@@ -9,7 +9,7 @@ from typing import Self
 
 from ..errors import LifecycleError
 
-__all__ = ["Lifecycle", "Limit", "is_cancelled"]
+__all__ = ["Lifecycle", "Limit", "cancellations", "is_cancelled"]
 
 
 class Lifecycle:
@@ -121,6 +121,12 @@ class Limit:
     ) -> None:
         self._open.discard(self)
         await self._scope.__aexit__(exc_type, exc, traceback)
+
+
+def cancellations() -> int:
+    """How often the running task has been cancelled and has not got over it."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def is_cancelled() -> bool:

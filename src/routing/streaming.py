@@ -122,18 +122,18 @@ class CompletionStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
-        opened = self._opened
-        if opened is None:
-            raise LifecycleError("enter the stream first: async with router.stream(...) as stream")
         if self._left:
             raise LifecycleError("the stream was closed before its end")
         if self._done:
             raise StopAsyncIteration
+        opened = self._opened
+        if not self._entered:
+            raise LifecycleError("enter the stream first: async with router.stream(...) as stream")
+        if opened is None or self._reading is not None:
+            raise LifecycleError("another task is reading this stream: one at a time may")
         if self._pending is not None:
             event, self._pending = self._pending, None
             return event
-        if self._reading is not None:
-            raise LifecycleError("another task is reading this stream: one at a time may")
         found = await self._next(opened)
         if self._left:
             raise LifecycleError("the stream was closed before its end")
@@ -163,6 +163,8 @@ class CompletionStream:
         except TimeoutError as exc:
             if not scope.expired():
                 return _broken(opened, exc)
+            if opened.source.finished:
+                return None  # all has been said; only the end of the connection was late
             error = _deadline(opened) if bound == remaining else _silence(opened, bound)
             error.__cause__ = exc
             return error
@@ -195,13 +197,19 @@ class CompletionStream:
 
     async def _go_on(self, opened: Opened, cause: SwitchgearError) -> StreamEvent:
         """The first event of a resumed stream; where it can't be resumed, its error."""
+        # Until there is another one, there is none to read, to close or to settle.
+        self._opened = None
         await self._break_off(opened, cause)
         call = self._call.resumed(self.completion)
-        if call is None or isinstance(cause, DeadlineExceededError):
+        if call is None or self._left or isinstance(cause, DeadlineExceededError):
             raise self._interrupted(opened, cause) from cause
+        self._on_open(self)
         try:
             again = await call.open()
-        except SwitchgearError as exc:
+        except BaseException as exc:
+            self._on_close(self)
+            if not isinstance(exc, SwitchgearError):
+                raise
             self._completion = msgspec.structs.replace(
                 self.completion, trace=exc.trace or self.completion.trace
             )
@@ -209,18 +217,20 @@ class CompletionStream:
         if again.first is None:
             # It has nothing to add: the next look finds its end.
             again = msgspec.structs.replace(again, first=StreamEvent())
-        self._call, self._opened, self._completion = call, again, None
-        self._done = False
-        self._on_open(self)
+        self._call, self._opened = call, again
+        if self._left:
+            await self._leave(again)
+            raise LifecycleError("the stream was closed before its end")
+        self._completion = None
         return cast("StreamEvent", again.first)
 
     async def _break_off(self, opened: Opened, cause: SwitchgearError) -> None:
-        self._done = True
         opened.turn.entry.failed(cause, given=math.inf, granted=None)
         await self._settle_early(opened, "interrupted", cause.message)
 
     def _interrupted(self, opened: Opened, cause: SwitchgearError) -> SwitchgearError:
         """The error for a stream that broke; what had arrived is in its ``completion``."""
+        self._done = True
         error = StreamInterruptedError(
             f"the stream broke after its first token: {cause.message}",
             provider=opened.turn.candidate.entry.provider,

@@ -171,3 +171,21 @@ async def test_a_stream_that_fails_to_close_spoils_neither_its_answer_nor_the_ot
     await router.aclose()
     assert [opened.closed for opened in provider.streams] == [1, 1, 1]
     assert provider.closed == 1
+
+
+async def test_a_stream_closed_while_it_is_being_resumed_keeps_no_connection() -> None:
+    broken = ScriptedProvider("a", [Scripted(reply=LONG, cut_after=2), ServerError("no")])
+    rest = ScriptedProvider("b", [Scripted(reply=LONG, delay=5)])
+    group, config = {"resume": True}, {"retry": {"num_retries": 0}}
+    async with virtual(broken, rest, group=group, config=config) as router:
+        stream = await router.stream("g", "hi").__aenter__()
+        assert [(await anext(stream)).text for _ in range(2)] == ["one", " two"]
+        resuming = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(1)
+        with pytest.raises(LifecycleError, match="another task"):
+            await anext(stream)
+        await stream.aclose()
+        with pytest.raises(LifecycleError, match="before its end"):
+            await resuming
+    assert [opened.closed for opened in broken.streams + rest.streams] == [1, 1]
+    assert stream.completion.trace.steps[-1].outcome == "cancelled"
