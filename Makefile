@@ -18,7 +18,7 @@ PIP_INSTALL := $(PY) -m pip --disable-pip-version-check -qq install --no-input
 INSTALL := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-style lint-format lint-types lint-floors format bench lock clean
+.PHONY: help demo test simulate lint lint-style lint-format lint-types lint-floors format bench lock clean
 
 help:  ## show this list
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGS='...']"
@@ -29,6 +29,10 @@ demo: $(VENV)/.demo  ## watch a call survive an outage, with a real model on thi
 
 test: $(VENV)/.dev  ## run the tests (ARGS goes to pytest)
 	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
+
+# Without SEED 2,000 worlds, or ARGS='--seeds 20000 --first 2000'; with it that one, and its log.
+simulate: $(VENV)/.dev  ## run the router in seeded worlds under virtual time (SEED=N replays one)
+	@$(PY) -m tests.simulation $(SEED) $(ARGS)
 
 lint: lint-style lint-format lint-types lint-floors  ## check style, format, types and the floors
 

@@ -228,6 +228,8 @@ class Failover:
                     await self._clock.sleep(wait)
             if self._lifecycle.closed:
                 raise self._closed() from error
+            if self._recorder.elapsed() >= until - _LEAST_SECONDS:
+                return None  # the wait took longer than it was meant to
             again = self._gates.enter(candidate, self._visit, repeat=True, insist=last)
             if isinstance(again, Refusal):
                 self._refused(candidate, again)

@@ -10,6 +10,8 @@ __all__ = ["Finish", "race"]
 
 T = TypeVar("T")
 
+_END_SECONDS = 1.0
+
 
 class Finish(NamedTuple, Generic[T]):
     """How a race ended.
@@ -55,15 +57,27 @@ async def race(
                 break
     finally:
         await _end(tasks)
-    outcomes = [None if task.cancelled() else task.result() for task in tasks]
+    outcomes = [task.result() if task.done() and not task.cancelled() else None for task in tasks]
     return Finish(outcomes[0], outcomes[1] if len(outcomes) > 1 else None)
 
 
 async def _end(tasks: Sequence[asyncio.Future[T]]) -> None:
-    """No task outlives its race; what a cancelled one raises has been told to the gates."""
+    """No task outlives its race; what a cancelled one raises has been told to the gates.
+
+    A caller that is cancelled again meanwhile is kept for as long as they take to end, at most
+    :data:`_END_SECONDS`.
+    """
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    loop = asyncio.get_running_loop()
+    until, again = loop.time() + _END_SECONDS, False
+    while any(not task.done() for task in tasks) and loop.time() < until:
+        try:
+            await asyncio.wait(tasks, timeout=until - loop.time())
+        except asyncio.CancelledError:
+            again = True
     for task in tasks:
-        if not task.cancelled():
+        if task.done() and not task.cancelled():
             task.exception()
+    if again:
+        raise asyncio.CancelledError
