@@ -15,6 +15,7 @@ __all__ = ["Outcome", "Step", "Trace"]
 
 Outcome: TypeAlias = Literal["answered", "failed", "skipped", "cancelled", "interrupted"]
 
+_SCARCE = 0.2
 _COLUMNS = ("#", "candidate", "outcome", "at", "took", "first token", "tokens", "cost", "why")
 _COLOURS = {"answered": "green", "failed": "red", "skipped": "yellow"}
 
@@ -33,6 +34,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         repeat: 0 for the first attempt at this candidate, then 1, 2, ...
         circuit: The state of the candidate's circuit where it was not simply closed: ``half-open``
             for a probe, ``ramping`` after one.
+        room: The part of its tightest known rate limit that was left for it, 0 to 1.
         status: The HTTP status of the failure.
         code: The provider's own word for the failure.
         error: The class of our error.
@@ -40,6 +42,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         input_tokens: As the provider counted, where it did.
         output_tokens: As the provider counted, where it did.
         cost: USD; ``None`` where it is unknown or nothing was sent.
+        bound: USD; the most that it can have cost. The cost itself where the provider sent its
+            final count, else what the longest prompt and answer would; ``None`` where unknown.
     """
 
     candidate: str
@@ -51,6 +55,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     time_to_first_token: float | None = None
     repeat: int = 0
     circuit: str = ""
+    room: float | None = None
     status: int | None = None
     code: str | None = None
     error: str | None = None
@@ -58,6 +63,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: Decimal | None = None
+    bound: Decimal | None = None
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -128,6 +134,8 @@ def _cells(number: int, step: Step) -> tuple[str, ...]:
     why = _line(step.reason)
     if step.waited:
         why = f"{why} (waited {_seconds(step.waited)})".strip()
+    if step.room is not None and step.room < _SCARCE:
+        why = f"{why} ({step.room:.0%} of its rate limit left)".strip()
     if step.circuit:
         why = f"{why} (circuit {step.circuit})".strip()
     tokens = ""

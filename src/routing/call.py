@@ -192,7 +192,9 @@ class RoutedCall:
             await let_go(late.source)
         self._record(turn, "cancelled", reply, "another candidate was quicker", None)
         usage = self._settler.usage(reply, self.request, turn.candidate, whole=False)
-        self._recorder.settle(usage, self._settler.cost(turn.candidate, reply.model, usage))
+        cost = self._settler.cost(turn.candidate, reply.model, usage)
+        bound = self._settler.bound_of(self.request, turn.candidate, usage, cost)
+        self._recorder.settle(usage, cost, bound)
 
     def _remember(self, turn: Turn, reply: Reply) -> None:
         began = self._recorder.started + turn.began
@@ -228,6 +230,7 @@ class RoutedCall:
             waited=turn.waited,
             repeat=turn.repeat,
             circuit=turn.entry.circuit,
+            room=turn.entry.room,
             reason=reason,
             first_token=None if first_token is None else first_token - turn.began,
             request_id=reply.meta.request_id,

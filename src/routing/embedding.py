@@ -99,9 +99,10 @@ class EmbeddingRun:
             waited=turn.waited,
             repeat=turn.repeat,
             circuit=turn.entry.circuit,
+            room=turn.entry.room,
             request_id=made.meta.request_id,
         )
-        self._recorder.settle(usage, cost)
+        self._recorder.settle(usage, cost, cost)
         return EmbeddingResult(
             vectors=made.vectors,
             usage=usage,

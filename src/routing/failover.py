@@ -424,6 +424,7 @@ class Failover:
             waited=turn.waited,
             repeat=turn.repeat,
             circuit=turn.entry.circuit,
+            room=turn.entry.room,
         )
 
     def _exhausted(self) -> SwitchgearError:

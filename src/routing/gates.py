@@ -78,6 +78,7 @@ class Entry:
         "_pass",
         "_permit",
         "circuit",
+        "room",
         "waited",
     )
 
@@ -90,12 +91,14 @@ class Entry:
         lease: Lease,
         flight: Flight,
         clock: Clock,
+        room: float | None,
     ) -> None:
         self._gate = gate
         self._clock = clock
         self._began = clock.monotonic()
         state = gate.breaker.state
         self.circuit = "" if state == "closed" else state
+        self.room = room
         self._pass: Pass | None = given
         self._permit: Permit | None = permit
         self._lease = lease
@@ -281,9 +284,10 @@ class Gates:
             return Refusal(str(lease), lease.wait if lease.wait is not None else -1.0)
         return self._with(candidate, visit, lease, repeat=repeat, insist=True)
 
-    def capacity(self, provider: str, model: str) -> float | None:
+    def capacity(self, candidate: Candidate) -> float | None:
         """The part of its tightest rate limit that is left, 0 to 1; ``None`` for no limit."""
-        return self.limiter.capacity(provider, model)
+        entry = candidate.entry
+        return self.limiter.capacity(entry.provider, entry.model, key=_key(candidate))
 
     def close(self) -> None:
         """Send away everybody who waits."""
@@ -328,6 +332,7 @@ class Gates:
             lease=lease,
             flight=flight,
             clock=self._clock,
+            room=self.capacity(candidate),
         )
 
     def _closed(self, candidate: Candidate) -> Refusal | None:

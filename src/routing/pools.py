@@ -112,9 +112,7 @@ class Pools:
             weight=entry.weight,
             price=self._price(candidate, visit) if "price" in needs else None,
             saving=self._saving(candidate) if "saving" in needs else None,
-            capacity=(
-                self._gates.capacity(entry.provider, entry.model) if "capacity" in needs else None
-            ),
+            capacity=(self._gates.capacity(candidate) if "capacity" in needs else None),
             ready=gate.breaker.state in {"closed", "ramping"},
             candidate=candidate,
         )

@@ -44,6 +44,7 @@ class Recorder:
         waited: float,
         repeat: int,
         circuit: str,
+        room: float | None,
     ) -> None:
         """An attempt that ended in an error."""
         step = Step(
@@ -55,6 +56,7 @@ class Recorder:
             waited=waited,
             repeat=repeat,
             circuit=circuit,
+            room=room,
             status=error.status,
             code=error.code,
             error=type(error).__name__,
@@ -71,6 +73,7 @@ class Recorder:
         waited: float,
         repeat: int,
         circuit: str,
+        room: float | None,
         reason: str = "",
         first_token: float | None = None,
         request_id: str | None = None,
@@ -85,16 +88,20 @@ class Recorder:
             waited=waited,
             repeat=repeat,
             circuit=circuit,
+            room=room,
             time_to_first_token=first_token,
             request_id=request_id,
         )
         self._steps.append(step)
 
-    def settle(self, usage: Usage, cost: Decimal | None) -> None:
-        """What the last attempt used and cost."""
-        last = self._steps[-1]
+    def settle(self, usage: Usage, cost: Decimal | None, bound: Decimal | None) -> None:
+        """What the last attempt used and cost, and the most that it can have cost."""
         self._steps[-1] = msgspec.structs.replace(
-            last, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=cost
+            self._steps[-1],
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=cost,
+            bound=bound,
         )
 
     def trace(self) -> Trace:

@@ -69,7 +69,7 @@ class Settler:
         """
         usage = self.usage(reply, request, candidate, whole=whole)
         cost = self.cost(candidate, reply.model, usage)
-        recorder.settle(usage, cost)
+        recorder.settle(usage, cost, self.bound_of(request, candidate, usage, cost))
         warnings = reply.warnings
         if cost is None:
             line = f"cost: unknown, {candidate.name} has no price; add it to the price table"
@@ -115,6 +115,19 @@ class Settler:
         """The tokens of texts to embed, counted here and flagged so."""
         counted = await self._tokens.count_texts(texts, model)
         return Usage(input_tokens=counted.tokens, estimated=True)
+
+    def bound_of(
+        self, request: ChatRequest, candidate: Candidate, usage: Usage, cost: Decimal | None
+    ) -> Decimal | None:
+        """USD; the most that an attempt can have cost: its cost, where the provider counted it."""
+        if not usage.estimated:
+            return cost
+        prompt = self._tokens.upper_bound(
+            request,
+            candidate.entry.model,
+            context_window=candidate.capabilities.context_window,
+        )
+        return None if prompt is None else self.bound(candidate, prompt)
 
     def bound(self, candidate: Candidate, prompt_bound: int) -> Decimal | None:
         """USD; the most that a call can cost. ``None`` where that can't be told."""

@@ -204,6 +204,8 @@ async def test_a_full_rate_limit_sends_the_call_to_the_next_candidate() -> None:
     assert len(first.calls) == 3  # a twentieth of 60 may go at once
     assert replies[-1].provider == "b"
     assert "rpm" in replies[-1].trace.steps[0].reason
+    assert replies[2].trace.steps[0].room == pytest.approx(0)
+    assert "of its rate limit left" in str(replies[2].trace)
 
 
 async def test_with_nobody_else_calls_wait_their_turn_and_the_trace_says_for_how_long() -> None:

@@ -84,6 +84,25 @@ async def test_a_break_after_the_first_token_is_an_error_with_the_part_that_came
     assert broken.value.trace.steps[-1].outcome == "interrupted"
 
 
+async def test_what_a_broken_stream_cost_is_estimated_and_bounded() -> None:
+    broken = Scripted(reply=LONG, cut_after=2)
+    provider = ScriptedProvider("anthropic", [broken])
+    group = {"chain": ["anthropic/claude-haiku-4-5"]}
+    async with virtual(provider, group=group) as router:
+        with pytest.raises(StreamInterruptedError) as error:
+            async with router.stream("g", "hi", max_tokens=100) as stream:
+                async for _ in stream:
+                    pass
+        whole = await router.complete("g", "hi", fallback=False)
+    assert error.value.trace is not None
+    step = error.value.trace.steps[-1]
+    assert step.cost is not None
+    assert step.bound is not None
+    assert 0 < step.cost < step.bound
+    answered = whole.trace.steps[-1]
+    assert answered.bound == answered.cost
+
+
 async def test_iterating_a_broken_stream_again_gives_nothing_more() -> None:
     entry = Scripted(reply=LONG, cut_after=1)
     async with virtual(ScriptedProvider("a", [entry])) as router:
