@@ -31,7 +31,7 @@ def providers(*, as_json: bool) -> None:
                 plugin.name,
                 "broken" if plugin.error else "ok",
                 plugin.distribution,
-                plugin.error or plugin.target,
+                plugin.error or plugin.note or plugin.target,
             )
             for plugin in found
         ]

@@ -36,6 +36,7 @@ class PluginInfo(msgspec.Struct, frozen=True):
         target: Where its factory lives, ``module:attribute``.
         built_in: It comes with this library.
         error: Why it can't be used; ``None`` where it can, or where nobody has tried.
+        note: What else there is to know: another package that offers the same name.
     """
 
     name: str
@@ -43,6 +44,7 @@ class PluginInfo(msgspec.Struct, frozen=True):
     target: str
     built_in: bool
     error: str | None = None
+    note: str | None = None
 
 
 class Registry:
@@ -130,13 +132,20 @@ class Registry:
 
     def _info(self, name: str, *, load: bool) -> PluginInfo:
         entry_point = self._entry_points()[name]
-        error = self._conflicts.get(name)
+        error: str | None = None
         if load:
             try:
                 self.load(name)
             except SwitchgearError as exc:
                 error = exc.message
-        return PluginInfo(name, _origin(entry_point), entry_point.value, _ours(entry_point), error)
+        return PluginInfo(
+            name,
+            _origin(entry_point),
+            entry_point.value,
+            built_in=_ours(entry_point),
+            error=error,
+            note=self._conflicts.get(name),
+        )
 
     def _entry_points(self) -> Mapping[str, EntryPoint]:
         if self._table is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..completion import EmbeddingResult
 from ..errors import InvalidRequestError, MalformedResponseError, UnsupportedParameterError
 from ..providers.base import EmbedCall, Embeds
+from .plan import Candidate, Skip
 
 if TYPE_CHECKING:
     from .failover import Failover
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .settle import Settler
     from .turn import Turn
 
-__all__ = ["EmbeddingRun", "embedding_inputs"]
+__all__ = ["EmbeddingRun", "embedding_inputs", "embeds_or_skip"]
 
 
 def embedding_inputs(inputs: object, dimensions: object) -> tuple[str, ...]:
@@ -39,6 +40,14 @@ def embedding_inputs(inputs: object, dimensions: object) -> tuple[str, ...]:
         message = f"dimensions: {dimensions!r} is not a whole number from 1"
         raise InvalidRequestError(message, param="dimensions")
     return tuple(inputs)
+
+
+def embeds_or_skip(item: Candidate | Skip) -> Candidate | Skip:
+    """A candidate whose plugin makes no embeddings is none for this call."""
+    if isinstance(item, Skip) or isinstance(item.provider, Embeds):
+        return item
+    message = "its plugin makes no embeddings"
+    return Skip(item.name, UnsupportedParameterError(message, param="model"))
 
 
 class EmbeddingRun:
@@ -70,10 +79,7 @@ class EmbeddingRun:
     async def _once(self, turn: Turn) -> EmbeddingResult:
         candidate = turn.candidate
         entry, provider = candidate.entry, candidate.provider
-        if not isinstance(provider, Embeds):
-            message = f"{entry.provider}: its plugin makes no embeddings"
-            raise UnsupportedParameterError(message, provider=entry.provider, param="model")
-        made = await provider.embed(
+        made = await cast("Embeds", provider).embed(
             EmbedCall(
                 inputs=self._inputs,
                 model=entry.model,

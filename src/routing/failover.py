@@ -273,7 +273,13 @@ class Failover:
                 beside.append(other)
                 return self._once(other, attempt)
 
-            finish = await race(self._once(turn, attempt), second, after=after, good=_is_good)
+            async def discard(index: int, outcome: tuple[T] | SwitchgearError) -> None:
+                if isinstance(outcome, tuple):
+                    await lost(turn if index == 0 else beside[0], outcome[0])
+
+            finish = await race(
+                self._once(turn, attempt), second, after=after, good=_is_good, discard=discard
+            )
             return await self._judge(finish, turn, beside[0] if beside else None, lost)
 
         return hedged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 __all__ = ["Finish", "race"]
@@ -31,6 +31,7 @@ async def race(
     *,
     after: float,
     good: Callable[[T], bool],
+    discard: Callable[[int, T], Awaitable[None]],
 ) -> Finish[T]:
     """Run one attempt, and beside it another where it takes too long.
 
@@ -42,12 +43,13 @@ async def race(
         second: Makes the second, in the moment in which it is to begin; ``None`` for none.
         after: Seconds without an outcome of the first until the second begins.
         good: Whether an outcome ends the race.
+        discard: Lets go of a good outcome, of attempt 0 or 1, where the race itself is cancelled:
+            nobody else will ever see it.
     """
-    one = asyncio.ensure_future(first)
-    tasks = [one]
+    tasks = [asyncio.ensure_future(first)]
     try:
         await asyncio.wait(tasks, timeout=after)
-        other = second() if not one.done() else None
+        other = second() if not tasks[0].done() else None
         if other is not None:
             tasks.append(asyncio.ensure_future(other))
         waiting = set(tasks)
@@ -55,29 +57,47 @@ async def race(
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if any(good(task.result()) for task in done):
                 break
-    finally:
+    except BaseException:
         await _end(tasks)
-    outcomes = [task.result() if task.done() and not task.cancelled() else None for task in tasks]
+        await _drop(tasks, good, discard)
+        raise
+    if await _end(tasks):
+        await _drop(tasks, good, discard)
+        raise asyncio.CancelledError
+    outcomes = [_outcome(task) for task in tasks]
     return Finish(outcomes[0], outcomes[1] if len(outcomes) > 1 else None)
 
 
-async def _end(tasks: Sequence[asyncio.Future[T]]) -> None:
-    """No task outlives its race; what a cancelled one raises has been told to the gates.
+async def _end(tasks: Sequence[asyncio.Future[T]]) -> bool:
+    """Cancel what still runs, and wait until it has ended; whether the caller was cancelled.
 
-    A caller that is cancelled again meanwhile is kept for as long as they take to end, at most
-    :data:`_END_SECONDS`.
+    What a cancelled attempt raises has been told to the gates. A caller that is cancelled meanwhile
+    is kept for as long as the attempts take to end, at most :data:`_END_SECONDS`.
     """
     for task in tasks:
         task.cancel()
     loop = asyncio.get_running_loop()
-    until, again = loop.time() + _END_SECONDS, False
+    until, cancelled = loop.time() + _END_SECONDS, False
     while any(not task.done() for task in tasks) and loop.time() < until:
         try:
             await asyncio.wait(tasks, timeout=until - loop.time())
         except asyncio.CancelledError:
-            again = True
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            task.exception()
-    if again:
-        raise asyncio.CancelledError
+            cancelled = True
+    return cancelled
+
+
+async def _drop(
+    tasks: Sequence[asyncio.Future[T]],
+    good: Callable[[T], bool],
+    discard: Callable[[int, T], Awaitable[None]],
+) -> None:
+    for index, task in enumerate(tasks):
+        outcome = _outcome(task)
+        if outcome is not None and good(outcome):
+            await discard(index, outcome)
+
+
+def _outcome(task: asyncio.Future[T]) -> T | None:
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return None
+    return task.result()

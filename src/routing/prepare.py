@@ -20,7 +20,7 @@ from ..structured import normalise_response_format
 from ..tools import normalise_stop, normalise_tool_choice, normalise_tools
 from .call import RoutedCall
 from .ceiling import Ceiling
-from .embedding import EmbeddingRun, embedding_inputs
+from .embedding import EmbeddingRun, embedding_inputs, embeds_or_skip
 from .failover import Failover
 from .fitness import needs_of, unfit
 from .gates import Gates, Visit
@@ -163,7 +163,7 @@ class Preparer:
         recorder = Recorder(target.name, labels_of(options), self._clock)
         credentials = self._credentials(options)
         plan = [
-            item
+            embeds_or_skip(item)
             for pool in target.pools
             for item in candidates_of(
                 target, pool, self._providers, max_tokens=None, credentials=credentials

@@ -102,6 +102,23 @@ async def test_a_cancelled_call_leaves_neither_attempt_behind() -> None:
         assert all(gate.stats.in_flight == 0 for gate in router._gates.known().values())
 
 
+async def test_a_stream_that_opens_in_the_moment_of_a_cancellation_is_closed() -> None:
+    """Its attempt has ended well, but nobody is left to take it."""
+    first, second = ScriptedProvider("a", ["one two"]), ScriptedProvider("b")
+    async with virtual(first, second, group=AFTER_TWO) as router:
+        for turns in range(6):
+            task = asyncio.ensure_future(router.stream("g", "hi").__aenter__())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+            if not isinstance(outcome, BaseException):
+                await outcome.aclose()
+        assert first.streams
+        assert all(opened.closed for opened in first.streams)
+        assert all(gate.stats.in_flight == 0 for gate in router._gates.known().values())
+
+
 async def test_it_is_off_unless_the_group_says_so() -> None:
     second = ScriptedProvider("b")
     async with virtual(slow("a"), second) as router:
