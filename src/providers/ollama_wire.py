@@ -9,15 +9,12 @@ this one borrows the ``httpx.AsyncClient`` that it has configured, in one place 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
-
-import msgspec
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..credentials import Secret
 from ..errors import (
-    InvalidRequestError,
     ModelNotFoundError,
     PluginError,
     ProviderConnectionError,
@@ -25,10 +22,8 @@ from ..errors import (
     UnsupportedParameterError,
 )
 from . import faults
-from .base import ResponseMeta
-from .closing import to_the_end
 from .lazy import LazyClient
-from .wire import WireRequest, WireResponse, WireStream
+from .wire import ResponseStream, WireRequest, WireResponse, WireStream, encode_body, meta_of
 
 if TYPE_CHECKING:
     import httpx
@@ -86,12 +81,12 @@ class OllamaWire:
             raise self._transport(exc, request.model) from exc
         finally:
             await response.aclose()
-        return WireResponse(body, _meta(response))
+        return WireResponse(body, meta_of(response))
 
     async def open(self, request: WireRequest) -> WireStream:
         """Send and hand over the open body."""
         response = await self._request(request)
-        return _Stream(response, self, request.model)
+        return ResponseStream(response, partial(self._transport, model=request.model))
 
     async def aclose(self) -> None:
         """Close the SDK's client."""
@@ -125,7 +120,7 @@ class OllamaWire:
         timeout = httpx.Timeout(request.timeout, connect=min(request.timeout, _CONNECT_SECONDS))
         if request.body is None:
             return http.build_request("GET", request.path, headers=headers, timeout=timeout)
-        content = _encode(request.body)
+        content = encode_body(request.body)
         return http.build_request(
             "POST", request.path, content=content, headers=headers, timeout=timeout
         )
@@ -157,58 +152,6 @@ class OllamaWire:
                 error, f"is Ollama running at {_address(exc)}? Start it with `ollama serve`"
             )
         return error
-
-
-class _Stream:
-    """The open body of an answer."""
-
-    __slots__ = ("_chunks", "_closed", "_model", "_response", "_wire", "meta")
-
-    def __init__(self, response: httpx.Response, wire: OllamaWire, model: str | None) -> None:
-        self._response = response
-        self._chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
-        self._wire = wire
-        self._model = model
-        self._closed = False
-        self.meta = _meta(response)
-
-    async def read(self) -> bytes:
-        """The next bytes as they arrive."""
-        try:
-            while (chunk := await anext(self._chunks, None)) is not None:
-                if chunk:
-                    return chunk
-        except Exception as exc:
-            raise self._wire._transport(exc, self._model) from exc  # noqa: SLF001 - its own stream
-        return b""
-
-    async def aclose(self) -> None:
-        """Release the connection, or drop it where the body was not read to its end."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._response.is_closed:
-            await self._close()
-        else:
-            await to_the_end(self._close())
-
-    async def _close(self) -> None:
-        # As in SdkWire: no generator is left to the garbage collector.
-        with contextlib.suppress(RuntimeError):
-            await self._chunks.aclose()
-        await self._response.aclose()
-
-
-def _meta(response: httpx.Response) -> ResponseMeta:
-    headers = response.headers
-    return ResponseMeta(headers.get("x-request-id"), headers)
-
-
-def _encode(body: Mapping[str, Any]) -> bytes:
-    try:
-        return msgspec.json.encode(body)
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise InvalidRequestError(f"the request can't be written as JSON: {exc}") from exc
 
 
 def _is_refused(exc: Exception) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -21,7 +22,16 @@ from .closing import to_the_end
 from .headers import request_id
 from .lazy import LazyClient
 
-__all__ = ["SdkWire", "Wire", "WireRequest", "WireResponse", "WireStream"]
+__all__ = [
+    "ResponseStream",
+    "SdkWire",
+    "Wire",
+    "WireRequest",
+    "WireResponse",
+    "WireStream",
+    "encode_body",
+    "meta_of",
+]
 
 _CONNECT_SECONDS = 10.0
 
@@ -118,12 +128,13 @@ class SdkWire:
     async def send(self, request: WireRequest) -> WireResponse:
         """Send through the SDK and read the whole answer."""
         response = await self._request(request, stream=False)
-        return WireResponse(response.content, _meta(response))
+        return WireResponse(response.content, meta_of(response))
 
     async def open(self, request: WireRequest) -> WireStream:
         """Send through the SDK and hand over the open body."""
         response = await self._request(request, stream=True)
-        return _SdkStream(response, self._provider, request.model)
+        error = partial(faults.transport_error, provider=self._provider, model=request.model)
+        return ResponseStream(response, error)
 
     async def aclose(self) -> None:
         """Close the SDK's client."""
@@ -158,7 +169,7 @@ class SdkWire:
         if self._rewrites_body:
             payload = {"body": request.body}
         else:
-            payload = {"content": _encode(request.body)}
+            payload = {"content": encode_body(request.body)}
         if stream:
             payload |= {"stream": True, "stream_cls": None}
         return await client.post(request.path, cast_to=httpx2.Response, options=options, **payload)
@@ -192,18 +203,22 @@ class SdkWire:
         )
 
 
-class _SdkStream:
-    """The open body of an SDK's raw response."""
+class ResponseStream:
+    """The open body of a response of httpx or httpx2 (a ``WireStream``).
 
-    __slots__ = ("_chunks", "_closed", "_model", "_provider", "_response", "meta")
+    Args:
+        response: The response, its headers read.
+        error: What an exception of its transport means.
+    """
 
-    def __init__(self, response: Any, provider: str, model: str | None) -> None:
+    __slots__ = ("_chunks", "_closed", "_error", "_response", "meta")
+
+    def __init__(self, response: Any, error: Callable[[Exception], SwitchgearError]) -> None:
         self._response = response
         self._chunks: AsyncGenerator[bytes, None] = response.aiter_bytes()
-        self._provider = provider
-        self._model = model
+        self._error = error
         self._closed = False
-        self.meta = _meta(response)
+        self.meta = meta_of(response)
 
     async def read(self) -> bytes:
         """The next bytes as they arrive."""
@@ -212,7 +227,7 @@ class _SdkStream:
                 if chunk:
                     return chunk
         except Exception as exc:
-            raise faults.transport_error(exc, provider=self._provider, model=self._model) from exc
+            raise self._error(exc) from exc
         return b""
 
     async def aclose(self) -> None:
@@ -246,11 +261,17 @@ class _Unshown(str):
         return "'***'"
 
 
-def _meta(response: Any) -> ResponseMeta:
+def meta_of(response: Any) -> ResponseMeta:
+    """What a response's headers say."""
     return ResponseMeta(request_id(response.headers), response.headers)
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """The JSON of a request.
+
+    Raises:
+        InvalidRequestError: Something in it, out of ``extra``, has no JSON form.
+    """
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, OverflowError) as exc:
