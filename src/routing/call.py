@@ -224,15 +224,10 @@ class RoutedCall:
         self, turn: Turn, outcome: Outcome, reply: Reply, reason: str, first_token: float | None
     ) -> None:
         self._recorder.end(
-            turn.candidate.name,
+            turn,
             outcome,
-            began=turn.began,
-            waited=turn.waited,
-            repeat=turn.repeat,
-            circuit=turn.entry.circuit,
-            room=turn.entry.room,
             reason=reason,
-            first_token=None if first_token is None else first_token - turn.began,
+            first_token=first_token,
             request_id=reply.meta.request_id,
         )
 

@@ -98,16 +98,7 @@ class EmbeddingRun:
         turn.entry.answered(made.usage, made.meta.headers, None)
         usage = made.usage or await self._settler.embedding_usage(self._inputs, entry.model)
         cost = self._settler.cost(candidate, made.model, usage)
-        self._recorder.end(
-            candidate.name,
-            "answered",
-            began=turn.began,
-            waited=turn.waited,
-            repeat=turn.repeat,
-            circuit=turn.entry.circuit,
-            room=turn.entry.room,
-            request_id=made.meta.request_id,
-        )
+        self._recorder.end(turn, "answered", request_id=made.meta.request_id)
         self._recorder.settle(usage, cost, cost)
         return EmbeddingResult(
             vectors=made.vectors,

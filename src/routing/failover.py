@@ -423,15 +423,7 @@ class Failover:
 
     def _record(self, turn: Turn, error: SwitchgearError) -> None:
         self._errors.append(error)
-        self._recorder.fail(
-            turn.candidate.name,
-            error,
-            began=turn.began,
-            waited=turn.waited,
-            repeat=turn.repeat,
-            circuit=turn.entry.circuit,
-            room=turn.entry.room,
-        )
+        self._recorder.fail(turn, error)
 
     def _exhausted(self) -> SwitchgearError:
         """The error for a chain without an answer."""

@@ -79,7 +79,6 @@ class Entry:
         "_permit",
         "circuit",
         "room",
-        "waited",
     )
 
     def __init__(
@@ -103,7 +102,6 @@ class Entry:
         self._permit: Permit | None = permit
         self._lease = lease
         self._flight = flight
-        self.waited = lease.waited
 
     def began(self, headers: Mapping[str, str]) -> None:
         """A stream's headers and first event are here."""

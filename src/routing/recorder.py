@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,6 +11,9 @@ from ..clock import Clock
 from ..completion import Usage
 from ..decision import Outcome, Step, Trace
 from ..errors import SwitchgearError
+
+if TYPE_CHECKING:
+    from .turn import Turn
 
 __all__ = ["Recorder"]
 
@@ -35,64 +39,53 @@ class Recorder:
         step = Step(candidate, "skipped", reason, started=self.elapsed())
         self._steps.append(step)
 
-    def fail(
-        self,
-        candidate: str,
-        error: SwitchgearError,
-        *,
-        began: float,
-        waited: float,
-        repeat: int,
-        circuit: str,
-        room: float | None,
-    ) -> None:
+    def fail(self, turn: Turn, error: SwitchgearError) -> None:
         """An attempt that ended in an error."""
-        step = Step(
-            candidate,
+        self._add(
+            turn,
             "failed",
-            error.message,
-            started=began,
-            duration=self.elapsed() - began,
-            waited=waited,
-            repeat=repeat,
-            circuit=circuit,
-            room=room,
+            reason=error.message,
             status=error.status,
             code=error.code,
             error=type(error).__name__,
             request_id=error.request_id,
         )
-        self._steps.append(step)
 
     def end(
         self,
-        candidate: str,
+        turn: Turn,
         outcome: Outcome,
         *,
-        began: float,
-        waited: float,
-        repeat: int,
-        circuit: str,
-        room: float | None,
         reason: str = "",
         first_token: float | None = None,
         request_id: str | None = None,
     ) -> None:
-        """An attempt that reached an answer, whole or not."""
-        step = Step(
-            candidate,
-            outcome,
-            reason,
-            started=began,
-            duration=self.elapsed() - began,
-            waited=waited,
-            repeat=repeat,
-            circuit=circuit,
-            room=room,
-            time_to_first_token=first_token,
-            request_id=request_id,
+        """An attempt that reached an answer, whole or not.
+
+        Args:
+            turn: The attempt.
+            outcome: What became of it.
+            reason: Why it is not whole.
+            first_token: Seconds from the start of the call to the first delta.
+            request_id: The provider's id of the request.
+        """
+        wait = None if first_token is None else first_token - turn.began
+        self._add(turn, outcome, reason=reason, time_to_first_token=wait, request_id=request_id)
+
+    def _add(self, turn: Turn, outcome: Outcome, **fields: Any) -> None:
+        self._steps.append(
+            Step(
+                turn.candidate.name,
+                outcome,
+                started=turn.began,
+                duration=self.elapsed() - turn.began,
+                waited=turn.waited,
+                repeat=turn.repeat,
+                circuit=turn.entry.circuit,
+                room=turn.entry.room,
+                **fields,
+            )
         )
-        self._steps.append(step)
 
     def settle(self, usage: Usage, cost: Decimal | None, bound: Decimal | None) -> None:
         """What the last attempt used and cost, and the most that it can have cost."""

@@ -103,9 +103,9 @@ def _drop_from_the_trace(patch: pytest.MonkeyPatch) -> None:
     """First repeats are not written down."""
     real = Recorder.fail
 
-    def fail(self: Any, *args: Any, **step: Any) -> None:
-        if step["repeat"] != 1:
-            real(self, *args, **step)
+    def fail(self: Any, turn: Any, error: Any) -> None:
+        if turn.repeat != 1:
+            real(self, turn, error)
 
     patch.setattr(Recorder, "fail", fail)
 
