@@ -19,6 +19,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .accounting.budgets.watch import BudgetEvent
+    from .accounting.reports.spend import Spend, SpendRow
+    from .accounting.reports.standing import BudgetStatus
     from .clock import Clock, SystemClock
     from .completion import (
         Completion,
@@ -35,11 +38,15 @@ if TYPE_CHECKING:
     from .errors import (
         AllProvidersFailedError,
         AuthenticationError,
+        BudgetBusyError,
+        BudgetError,
+        BudgetExceededError,
         ConfigError,
         ContentFilterError,
         ContextWindowExceededError,
         DeadlineExceededError,
         InvalidRequestError,
+        LedgerError,
         LifecycleError,
         MalformedResponseError,
         ModelNotFoundError,
@@ -54,8 +61,10 @@ if TYPE_CHECKING:
         ServerError,
         StreamInterruptedError,
         SwitchgearError,
+        UnboundedCostError,
         UnsupportedParameterError,
     )
+    from .gateway import LLMGateway, SyncLLMGateway
     from .messages import (
         Audio,
         File,
@@ -79,6 +88,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "accounting.budgets.watch": ("BudgetEvent",),
+    "accounting.reports.spend": ("Spend", "SpendRow"),
+    "accounting.reports.standing": ("BudgetStatus",),
     "clock": ("Clock", "SystemClock"),
     "completion": (
         "Completion",
@@ -95,11 +107,15 @@ _HOMES = {
     "errors": (
         "AllProvidersFailedError",
         "AuthenticationError",
+        "BudgetBusyError",
+        "BudgetError",
+        "BudgetExceededError",
         "ConfigError",
         "ContentFilterError",
         "ContextWindowExceededError",
         "DeadlineExceededError",
         "InvalidRequestError",
+        "LedgerError",
         "LifecycleError",
         "MalformedResponseError",
         "ModelNotFoundError",
@@ -114,8 +130,10 @@ _HOMES = {
         "ServerError",
         "StreamInterruptedError",
         "SwitchgearError",
+        "UnboundedCostError",
         "UnsupportedParameterError",
     ),
+    "gateway": ("LLMGateway", "SyncLLMGateway"),
     "messages": (
         "Audio",
         "File",
@@ -143,6 +161,11 @@ __all__ = [
     "AllProvidersFailedError",
     "Audio",
     "AuthenticationError",
+    "BudgetBusyError",
+    "BudgetError",
+    "BudgetEvent",
+    "BudgetExceededError",
+    "BudgetStatus",
     "CallOptions",
     "Clock",
     "Completion",
@@ -157,6 +180,8 @@ __all__ = [
     "FinishReason",
     "Image",
     "InvalidRequestError",
+    "LLMGateway",
+    "LedgerError",
     "LifecycleError",
     "MalformedResponseError",
     "Message",
@@ -177,11 +202,14 @@ __all__ = [
     "Router",
     "Secret",
     "ServerError",
+    "Spend",
+    "SpendRow",
     "Step",
     "StreamEvent",
     "StreamInterruptedError",
     "SwitchgearError",
     "SyncCompletionStream",
+    "SyncLLMGateway",
     "SyncRouter",
     "SystemClock",
     "Text",
@@ -191,6 +219,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolChoice",
     "Trace",
+    "UnboundedCostError",
     "UnsupportedParameterError",
     "Usage",
 ]

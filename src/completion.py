@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -39,6 +40,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         reasoning_tokens: Of the output: thought and not said.
         audio_output_tokens: Of the output: spoken.
         estimated: Counted by us, since the provider sent no final count.
+        web_searches: Searches of the web that the vendor ran and charges apart.
+        file_searches: Searches of stored files, likewise.
+        code_sessions: Containers in which the vendor ran code, likewise.
     """
 
     input_tokens: int = 0
@@ -50,6 +54,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reasoning_tokens: int = 0
     audio_output_tokens: int = 0
     estimated: bool = False
+    web_searches: int = 0
+    file_searches: int = 0
+    code_sessions: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -82,6 +89,12 @@ class StreamEvent(msgspec.Struct, frozen=True):
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A whole answer, and how it came about.
+
+    It also reads as the dict that :meth:`to_openai` gives, for code that expects one:
+    ``reply["choices"][0]["message"]["content"]``, ``reply.get("usage")``, ``"id" in reply``,
+    ``{**reply}``. The dict is made once, when it is first looked into. It is another view of the
+    same answer and no part of it: two answers compare by their attributes, and ``json.dumps``
+    wants ``dict(reply)``.
 
     Attributes:
         id: The provider's id of the answer.
@@ -152,6 +165,42 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         from .openai_shape import completion_to_openai
 
         return completion_to_openai(self)
+
+    @cached_property
+    def _as_dict(self) -> dict[str, Any]:
+        return self.to_openai()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._as_dict[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._as_dict
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._as_dict)
+
+    def __len__(self) -> int:
+        return len(self._as_dict)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A field of the answer in OpenAI's shape, or what holds without one."""
+        return self._as_dict.get(key, default)
+
+    def keys(self) -> KeysView[str]:
+        """The names of the fields in OpenAI's shape."""
+        return self._as_dict.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The fields in OpenAI's shape."""
+        return self._as_dict.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The fields in OpenAI's shape with their names."""
+        return self._as_dict.items()
+
+
+# Not as its base class: a Struct has a metaclass of its own.
+Mapping.register(Completion)
 
 
 class EmbeddingResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Step", "Trace"]
 
-Outcome: TypeAlias = Literal["answered", "failed", "skipped", "cancelled", "interrupted"]
+Outcome: TypeAlias = Literal["answered", "cached", "failed", "skipped", "cancelled", "interrupted"]
 
 _SCARCE = 0.2
+_NOT_SENT = ("skipped", "cached")
 _COLUMNS = ("#", "candidate", "outcome", "at", "took", "first token", "tokens", "cost", "why")
-_COLOURS = {"answered": "green", "failed": "red", "skipped": "yellow"}
+_COLOURS = {"answered": "green", "cached": "cyan", "failed": "red", "skipped": "yellow"}
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,7 +27,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         candidate: ``provider/model``.
         outcome: What became of it.
-        reason: Why it was skipped or failed; empty for an answer.
+        reason: Why it was skipped or failed, or how the cache came to have it; empty for an
+            answer.
         started: Seconds from the start of the call.
         duration: Seconds that it took; 0 for a skip.
         waited: Seconds waited before it, for a back-off or a ``retry-after``.
@@ -84,7 +86,7 @@ class Trace(msgspec.Struct, frozen=True):
     @property
     def attempts(self) -> tuple[Step, ...]:
         """The steps that reached for a provider."""
-        return tuple(step for step in self.steps if step.outcome != "skipped")
+        return tuple(step for step in self.steps if step.outcome not in _NOT_SENT)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON and logs."""

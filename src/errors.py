@@ -10,6 +10,11 @@
     │   ├── UnsupportedParameterError   no candidate can do what the request asks for
     │   └── ContextWindowExceededError  the prompt is longer than the model's window (also 413)
     ├── DeadlineExceededError           the call's own timeout ran out
+    ├── LedgerError                     the ledger can't be opened, written or read
+    ├── BudgetError                     a hard budget does not allow it; nothing was sent
+    │   ├── BudgetExceededError         too little of it is left
+    │   ├── BudgetBusyError             enough is left, but reserved by calls under way
+    │   └── UnboundedCostError          nothing bounds what it could cost, or it has no price
     ├── AllProvidersFailedError         the chain is exhausted; an ExceptionGroup of every attempt
     └── ProviderError                   one attempt at one provider failed
         ├── AuthenticationError         401
@@ -34,7 +39,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from .completion import Completion
     from .decision import Trace
@@ -42,11 +49,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AllProvidersFailedError",
     "AuthenticationError",
+    "BudgetBusyError",
+    "BudgetError",
+    "BudgetExceededError",
     "ConfigError",
     "ContentFilterError",
     "ContextWindowExceededError",
     "DeadlineExceededError",
     "InvalidRequestError",
+    "LedgerError",
     "LifecycleError",
     "MalformedResponseError",
     "ModelNotFoundError",
@@ -61,6 +72,7 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "SwitchgearError",
+    "UnboundedCostError",
     "UnsupportedParameterError",
 ]
 
@@ -160,8 +172,55 @@ class DeadlineExceededError(SwitchgearError, TimeoutError):
     """The call's ``timeout`` ran out. ``trace`` says where the time went."""
 
 
+class LedgerError(SwitchgearError):
+    """The ledger can't be opened, written or read; the message names its place and the way out."""
+
+
+class BudgetError(SwitchgearError):
+    """A hard budget does not allow an attempt. Nothing was sent.
+
+    Attributes:
+        budget: Which: ``project:p1 per day``.
+        limit: USD; what may be spent in its period.
+        left: USD; what is neither spent nor reserved. ``None`` where it does not matter.
+        needed: USD; what the attempt could cost at most; ``None`` where nothing bounds it.
+        resets_at: When its period ends (UTC); ``None`` for one that has no end.
+    """
+
+    budget: str = ""
+    limit: Decimal | None = None
+    left: Decimal | None = None
+    needed: Decimal | None = None
+    resets_at: dt.datetime | None = None
+
+
+class BudgetExceededError(BudgetError):
+    """Too little is left of a budget; ``retry_after`` says when its next period begins."""
+
+
+class BudgetBusyError(BudgetError):
+    """Enough is left of a budget, but calls that are under way have reserved it.
+
+    Raised once the call's deadline leaves no time to wait for them.
+    """
+
+
+class UnboundedCostError(BudgetError):
+    """Nothing bounds what the attempt could cost, so no hard budget can allow it.
+
+    ``param`` names what has no bound: a vendor's own tool, an unknown field in ``extra``, or the
+    ``model`` where it has no price.
+    """
+
+
 class ProviderError(SwitchgearError):
-    """One attempt at one provider failed."""
+    """One attempt at one provider failed.
+
+    Attributes:
+        unsent: The request provably never left, so it can have cost nothing.
+    """
+
+    unsent: bool = False
 
 
 class AuthenticationError(ProviderError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .cost import bound_of, cost_of
+from .bounds import Unbounded, Worst, worst_case, worst_embedding
+from .cost import cost_of
 from .money import PICO, Pico, pico, usd
-from .pricing import ModelInfo, Price, PriceTable, Rates, Step, default_prices
-from .tokens import TokenCounter
+from .prices.table import ModelInfo, Price, PriceTable, Rates, Step, default_prices
+from .tokens.counter import TokenCounter
 
 __all__ = [
     "PICO",
@@ -16,9 +17,12 @@ __all__ = [
     "Rates",
     "Step",
     "TokenCounter",
-    "bound_of",
+    "Unbounded",
+    "Worst",
     "cost_of",
     "default_prices",
     "pico",
     "usd",
+    "worst_case",
+    "worst_embedding",
 ]

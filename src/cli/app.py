@@ -13,13 +13,18 @@ import click
 
 from .. import __version__
 from ..errors import SwitchgearError
+from .budgets import budgets
 from .chat import chat
 from .config import config
 from .demo import demo
+from .doctor import doctor
 from .failure import CALL_FAILED, READER_GONE, WRONG_REQUEST, Failure
 from .models import models
 from .output import OutputError, complain, drop_output, write_json
+from .prices import prices
 from .providers import providers
+from .reconcile import reconcile
+from .spend import spend
 
 __all__ = ["run"]
 
@@ -30,11 +35,16 @@ def switchgear() -> None:
     """Route language-model calls: one call in, the right provider out."""
 
 
+switchgear.add_command(budgets)
 switchgear.add_command(chat)
 switchgear.add_command(config)
 switchgear.add_command(demo)
+switchgear.add_command(doctor)
 switchgear.add_command(models)
+switchgear.add_command(prices)
 switchgear.add_command(providers)
+switchgear.add_command(reconcile)
+switchgear.add_command(spend)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from .output import is_terminal, say, show_table, write_json
 from .setup import config_option, load_config
 
 if TYPE_CHECKING:
+    from ..accounting.prices.table import Price
     from ..config import Config
     from ..errors import SwitchgearError
     from ..providers.base import Capabilities
@@ -69,12 +71,12 @@ def _ask(config: Config, provider: str) -> tuple[str, ...]:
 def _configured(config: Config) -> list[dict[str, Any]]:
     import datetime as dt
 
-    from ..accounting.money import usd
-    from ..accounting.pricing import default_prices
+    from ..accounting.prices.table import prices_over
+    from ..accounting.prices.vendors import vendor_of
     from ..errors import SwitchgearError
     from ..routing.router import Router
 
-    prices = default_prices()
+    prices = prices_over(config.pricing.tables)
     today = dt.datetime.now(dt.UTC).date()
     router = Router(config)
     found: list[dict[str, Any]] = []
@@ -85,9 +87,9 @@ def _configured(config: Config) -> list[dict[str, Any]]:
             except SwitchgearError as exc:
                 found.append(_unusable(group.name, str(candidate), exc))
                 continue
-            kind = config.providers[candidate.provider].plugin
+            provider = config.providers[candidate.provider]
+            kind = vendor_of(provider.plugin, provider.base_url, prices)
             price = prices.lookup(kind, candidate.model, today)
-            rates = price.rates_for(0) if price is not None else None
             found.append(
                 {
                     "group": group.name,
@@ -95,11 +97,18 @@ def _configured(config: Config) -> list[dict[str, Any]]:
                     "context_window": can.context_window,
                     "max_output_tokens": can.max_output_tokens,
                     "can": _abilities(can),
-                    "usd_per_million_input": usd(rates.input * _MILLION) if rates else None,
-                    "usd_per_million_output": usd(rates.output * _MILLION) if rates else None,
+                    "usd_per_million_input": _dollars(price, "input"),
+                    "usd_per_million_output": _dollars(price, "output"),
                 }
             )
     return found
+
+
+def _dollars(price: Price | None, kind: str) -> Decimal | None:
+    """USD for a million tokens of a kind."""
+    from ..accounting.money import usd
+
+    return usd(price.cost(0, **{kind: _MILLION})) if price is not None else None
 
 
 def _abilities(can: Capabilities) -> list[str]:

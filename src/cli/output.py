@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
@@ -152,7 +152,12 @@ def show_trace(trace: Trace, *, err: bool = False) -> None:
 
 
 def show_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str | None = None
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    note: str | None = None,
+    numbers: Collection[str] = (),
 ) -> None:
     """Rows of text: a table on a terminal, elsewhere a line each with tabs between the cells.
 
@@ -161,6 +166,7 @@ def show_table(
         columns: The headings.
         rows: A cell for each column.
         note: The column that a terminal shows under the first one, to leave room for the others.
+        numbers: The columns that a terminal aligns on the right.
     """
     if not is_terminal():
         for row in (columns, *rows):
@@ -171,7 +177,8 @@ def show_table(
     table = _table(title)
     for column in columns:
         if column != note:
-            table.add_column(column, overflow="fold")
+            justify: Literal["right", "left"] = "right" if column in numbers else "left"
+            table.add_column(column, overflow="fold", justify=justify, no_wrap=column in numbers)
     for row in rows:
         cells = {column: one_line(cell) for column, cell in zip(columns, row, strict=True)}
         under = cells.pop(note, "") if note is not None else ""

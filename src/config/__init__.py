@@ -22,8 +22,12 @@ import msgspec
 from ..errors import ConfigError
 from . import unavailable
 from .breaker import BreakerSettings
+from .budgets import BudgetRule, Downgrade
+from .cache import CacheConfig, CacheRules, GroupCache
+from .cache_section import read_cache, show_cache
 from .environment import CONFIG_VARIABLE, default_mapping
 from .groups import read_groups
+from .ledger import LedgerConfig
 from .limits import LimitRule
 from .lines import line_numbers, show_path
 from .providers import (
@@ -35,7 +39,8 @@ from .providers import (
     unknown_provider,
 )
 from .secret_reader import SecretReader
-from .show import show_group, show_provider
+from .show import show_budget, show_group, show_ledger, show_provider
+from .spending import PricingConfig, read_budgets, read_ledger, read_pricing
 from .table import Problems, Table, closest, normalised
 from .toml_file import parse, read_text
 from .traffic import read_breaker, read_limits
@@ -57,14 +62,21 @@ from .values import (
 __all__ = [
     "BUILT_IN",
     "BreakerSettings",
+    "BudgetRule",
+    "CacheConfig",
+    "CacheRules",
     "Candidate",
     "Config",
+    "Downgrade",
     "Finding",
     "FrozenDict",
+    "GroupCache",
     "GroupConfig",
+    "LedgerConfig",
     "LimitRule",
     "ModelRef",
     "Pool",
+    "PricingConfig",
     "ProviderConfig",
     "RetryConfig",
     "Strategy",
@@ -82,6 +94,10 @@ _SECTIONS = (
     "retry",
     "breaker",
     "limits",
+    "budgets",
+    "ledger",
+    "pricing",
+    "cache",
     "unsupported",
     "timeout",
     "attempt_timeout",
@@ -99,6 +115,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         retry: How often and how long to wait.
         breaker: When a candidate is left alone, and how it comes back.
         limits: The providers' rate limits, as far as they are known.
+        budgets: How much may be spent.
+        ledger: Where costs are booked.
+        pricing: Prices of one's own, and what becomes of models without any.
+        cache: The response cache; ``None`` where there is none.
         unsupported: What becomes of something a provider can't do.
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one attempt; ``None`` where only the call's deadline counts.
@@ -113,6 +133,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryConfig = RetryConfig()
     breaker: BreakerSettings = BreakerSettings()
     limits: tuple[LimitRule, ...] = ()
+    budgets: tuple[BudgetRule, ...] = ()
+    ledger: LedgerConfig = LedgerConfig()
+    pricing: PricingConfig = PricingConfig()
+    cache: CacheConfig | None = None
     unsupported: Unsupported = None
     timeout: float = 600.0
     attempt_timeout: float | None = None
@@ -233,6 +257,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "retry": msgspec.structs.asdict(self.retry),
             "breaker": msgspec.structs.asdict(self.breaker),
             "limits": [msgspec.structs.asdict(rule) for rule in self.limits],
+            "budgets": [show_budget(rule) for rule in self.budgets],
+            "ledger": show_ledger(self.ledger),
+            "pricing": {
+                "unpriced": self.pricing.unpriced,
+                "tables": [sorted(table) for table in self.pricing.tables],
+            },
+            "cache": show_cache(self.cache),
             "providers": {name: show_provider(p) for name, p in self.providers.items()},
             "groups": {name: show_group(group) for name, group in self.groups.items()},
             "agents": dict(self.agents),
@@ -283,7 +314,21 @@ def check(config: Config) -> list[Finding]:
         findings.append(Finding("note", "groups", "there is none; models are named directly"))
     for group in config.groups.values():
         findings += _check_group(group, config)
+    findings += [_idle_budget(rule) for rule in config.budgets if not _can_match(rule, config)]
     return findings
+
+
+def _can_match(rule: BudgetRule, config: Config) -> bool:
+    """Whether a budget that is about a provider names one that there is."""
+    if rule.value == "*" or rule.kind not in {"provider", "key", "model"}:
+        return True
+    provider = rule.value.partition("/")[0]
+    return provider in config.providers or provider in BUILT_IN
+
+
+def _idle_budget(rule: BudgetRule) -> Finding:
+    place = f"budgets[{rule.scope!r}].scope"
+    return Finding("warning", place, "names a provider that there is not, so it never counts")
 
 
 def _sends_key_in_clear(provider: ProviderConfig) -> bool:
@@ -341,6 +386,10 @@ def _load(
         retry=_retry(top),
         breaker=read_breaker(top),
         limits=read_limits(top),
+        budgets=read_budgets(top, groups),
+        ledger=read_ledger(top, base, secrets),
+        pricing=read_pricing(top, base),
+        cache=read_cache(top, base, secrets),
         unsupported=unsupported,
         timeout=top.seconds("timeout") or 600.0,
         attempt_timeout=top.seconds("attempt_timeout"),

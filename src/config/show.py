@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from .budgets import BudgetRule
+from .ledger import LedgerConfig
 from .values import Candidate, FrozenDict, GroupConfig, ProviderConfig
 
-__all__ = ["show_group", "show_provider"]
+__all__ = ["show_budget", "show_group", "show_ledger", "show_provider"]
 
 
 def show_provider(provider: ProviderConfig) -> dict[str, Any]:
@@ -44,6 +46,22 @@ def show_group(group: GroupConfig) -> dict[str, Any]:
         for pool in group.chain
     ]
     return shown
+
+
+def show_budget(rule: BudgetRule) -> dict[str, Any]:
+    """A budget as plain data, its amount as text so that no digit is lost."""
+    downgrade = rule.downgrade
+    return {
+        **msgspec.structs.asdict(rule),
+        "usd": str(rule.usd),
+        "thresholds": list(rule.thresholds),
+        "downgrade": downgrade and {"at": downgrade.at, "groups": dict(downgrade.groups)},
+    }
+
+
+def show_ledger(ledger: LedgerConfig) -> dict[str, Any]:
+    """Where costs are booked, without the database's password."""
+    return {**msgspec.structs.asdict(ledger), "url": ledger.shown_url}
 
 
 def _show_candidate(candidate: Candidate) -> str | dict[str, Any]:

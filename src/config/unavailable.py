@@ -10,10 +10,6 @@ __all__ = ["GROUP_KEYS", "SECTIONS"]
 
 SECTIONS: dict[str, str] = {
     "backend": "another router underneath",
-    "budgets": "spending limits",
-    "cache": "the response cache",
-    "ledger": "where costs are booked",
-    "pricing": "prices of your own",
     "server": "the HTTP gateway",
     "state": "state shared by a fleet",
 }

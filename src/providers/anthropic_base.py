@@ -91,6 +91,7 @@ class AnthropicFamily:
             meta=response.meta,
             answer_tool=encoded.answer_tool,
             warnings=encoded.warnings,
+            region=self._region(call.model),
         )
 
     async def stream(self, call: Call) -> ReplyStream:
@@ -108,12 +109,18 @@ class AnthropicFamily:
             warnings=encoded.warnings,
             request_id=source.meta.request_id,
             framed="eventstream" in source.meta.headers.get("content-type", ""),
+            region=self._region(call.model),
         )
         return DecodedStream(source, decoder, provider=self.name, model=call.model)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._wire.aclose()
+
+    def _region(self, model: str) -> str | None:
+        """Where a model is run, where that has a price and the answer does not say it."""
+        del model
+        return None
 
     async def _count(self, call: Call) -> int:
         encoded = self._encode(call)

@@ -147,6 +147,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         meta: Headers.
         warnings: What the adapter dropped or changed, one line each.
         body: The answer as received; empty for a stream.
+        tier: The service tier that answered, in the vendor's word; ``None`` where it said nothing.
+        region: Where it was answered, in the vendor's word, where that has a price of its own.
     """
 
     parts: tuple[Part, ...]
@@ -158,6 +160,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     meta: ResponseMeta = ResponseMeta()
     warnings: tuple[str, ...] = ()
     body: bytes = b""
+    tier: str | None = None
+    region: str | None = None
 
 
 class EmbedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,13 +177,14 @@ class EmbedCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
-    """Vectors, one for each input and in its order."""
+    """Vectors, one for each input and in its order; ``tier`` as in :class:`Reply`."""
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage | None = None
     model: str = ""
     meta: ResponseMeta = ResponseMeta()
     warnings: tuple[str, ...] = ()
+    tier: str | None = None
 
 
 class ReplyStream(Protocol):

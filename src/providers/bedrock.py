@@ -7,6 +7,8 @@ models by this road.
 
 from __future__ import annotations
 
+import os
+import re
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,11 @@ from .base import Provider, ProviderSettings
 from .options import check_options
 from .wire import SdkWire
 
-__all__ = ["create"]
+__all__ = ["Bedrock", "create", "region_of"]
+
+# us.anthropic.claude-opus-5: a profile across regions; anthropic.claude-opus-5: none.
+_PROFILE = re.compile(r"(?:^|/)([a-z-]+)\.(?=anthropic\.)")
+_ARN = re.compile(r"^arn:[\w-]+:bedrock:([\w-]+):")
 
 
 class _Options(CommonOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +45,32 @@ class _Options(CommonOptions, frozen=True, kw_only=True, forbid_unknown_fields=T
     aws_access_key: str | None = None
     aws_secret_key: str | None = None
     aws_session_token: str | None = None
+
+
+class Bedrock(AnthropicFamily):
+    """Serves Claude on Amazon Bedrock, where a region or a group of them costs more than all."""
+
+    def _region(self, model: str) -> str | None:
+        options = self._options
+        named = options.region if isinstance(options, _Options) else None
+        return region_of(model, named)
+
+
+def region_of(model: str, region: str | None) -> str:
+    """Where a model is run: in its profile's group of regions, else in a region.
+
+    Args:
+        model: The model as Bedrock calls it.
+        region: The region that is configured; else AWS's variables say it.
+    """
+    profile = _PROFILE.search(model)
+    if profile is not None:
+        return profile[1]
+    arn = _ARN.match(model)
+    named = arn[1] if arn is not None else region
+    found = named or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    # The SDK's profile may name it. Whichever it is, it is one and not all of them.
+    return found or "regional"
 
 
 def create(settings: ProviderSettings) -> Provider:
@@ -64,7 +96,7 @@ def create(settings: ProviderSettings) -> Provider:
         f"set {table}.aws_access_key and aws_secret_key, {table}.profile, or what boto3 reads "
         "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws, the machine's role)"
     )
-    return AnthropicFamily(settings, options=options, wire=wire, platform="bedrock", no_key=no_key)
+    return Bedrock(settings, options=options, wire=wire, platform="bedrock", no_key=no_key)
 
 
 def _make_client(settings: ProviderSettings, options: _Options) -> Any:

@@ -8,6 +8,7 @@ quota, a 400 an overlong prompt, and an error inside a stream has no status at a
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -148,6 +149,10 @@ _NO_KEY = re.compile(r"(?:incorrect|invalid) api key|api key not valid", re.IGNO
 _FLAGGED = re.compile(r"requires moderation|input was flagged", re.IGNORECASE)
 _RETRY_IN = re.compile(r"(?:retry|try again) in (\d+(?:\.\d+)?)\s?(ms|s)\b", re.IGNORECASE)
 
+_CONNECTING = frozenset({"ClientConnectorError", "ConnectError", "ConnectTimeout", "PoolTimeout"})
+"""What aiohttp, httpx and httpx2 call a failure before there was a connection, by class name:
+three libraries that need not all be loaded."""
+
 _LONGEST_MESSAGE = 600
 
 
@@ -230,7 +235,22 @@ def transport_error(
     cls = ProviderTimeoutError if timed_out else ProviderConnectionError
     what = "no answer in time" if timed_out else "connection failed"
     detail = redact(str(root), None) or type(root).__name__
-    return cls(f"{provider}: {what}: {detail}", provider=provider, model=model)
+    error: ProviderError = cls(f"{provider}: {what}: {detail}", provider=provider, model=model)
+    error.unsent = _never_connected(exc)
+    return error
+
+
+def _never_connected(exc: BaseException) -> bool:
+    """Whether the failure is that of connecting, so that nothing can have been sent."""
+    seen: set[int] = set()
+    while id(exc) not in seen:
+        seen.add(id(exc))
+        if isinstance(exc, ConnectionRefusedError | socket.gaierror):
+            return True
+        if any(cls.__name__ in _CONNECTING for cls in type(exc).__mro__):
+            return True
+        exc = exc.__cause__ or exc.__context__ or exc
+    return False
 
 
 def root_cause(exc: BaseException) -> BaseException:

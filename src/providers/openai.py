@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,9 +26,11 @@ from .openai_family import (
 from .options import check_options
 from .wire import SdkWire
 
-__all__ = ["OpenAIProvider", "create"]
+__all__ = ["OpenAIProvider", "create", "region_of"]
 
 _KEY = "OPENAI_API_KEY"
+# Data residency has hosts of its own: eu.api.openai.com.
+_REGIONAL = re.compile(r"([a-z]{2,})\.api\.openai\.com$")
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +67,7 @@ class OpenAIProvider(FamilyProvider):
         where = f'api_key = "env:{_KEY}" in [providers.{settings.name}]'
         missing = None if key is not None else f"set {_KEY}, or {where}"
         super().__init__(settings, wire, missing_key=missing)
+        self._region = region_of(settings.base_url or os.environ.get("OPENAI_BASE_URL") or "")
 
     async def list_models(self) -> Sequence[str]:
         """The models of this account."""
@@ -94,6 +99,12 @@ def create(settings: ProviderSettings) -> OpenAIProvider:
         ConfigError: The table is wrong.
     """
     return OpenAIProvider(settings, check_options(settings, _Options))
+
+
+def region_of(address: str) -> str | None:
+    """The region of an address that keeps data in one (``https://eu.api.openai.com/v1``)."""
+    regional = _REGIONAL.match(urlsplit(address).hostname or "")
+    return regional[1] if regional is not None else None
 
 
 def _from_environment() -> Secret | None:

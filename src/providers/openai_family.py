@@ -55,6 +55,7 @@ class FamilyProvider:
         self._settings = settings
         self._wire = wire
         self._missing_key = missing_key
+        self._region: str | None = None  # where it answers, if that has a price of its own
 
     @property
     def name(self) -> str:
@@ -115,11 +116,11 @@ class FamilyProvider:
         quirks = self._quirks(call.model)
         dialect: Dialect
         if self._uses_responses(call):
-            dialect = ResponsesDialect(self.name)
+            dialect = ResponsesDialect(self.name, region=self._region)
             if quirks.openai_models:
                 capabilities = _with_effort(call, capabilities, quirks.known_as or call.model)
         else:
-            dialect = ChatDialect(self.name, quirks)
+            dialect = ChatDialect(self.name, quirks, region=self._region)
         return dialect, dialect.encode(call, capabilities, stream=stream)
 
     def _check_key(self, call: Call | EmbedCall) -> None:

@@ -5,6 +5,7 @@ Models go by Google's names (``claude-opus-4-6``, ``claude-sonnet-4-5@20250929``
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,13 @@ class Vertex(AnthropicFamily):
     async def count_tokens(self, call: Call) -> int:
         """The input tokens that this call would have, as the vendor counts."""
         return await self._count(call)
+
+    def _region(self, model: str) -> str | None:
+        """The endpoint's region: all but ``global`` cost more."""
+        del model
+        options = self._options
+        named = options.region if isinstance(options, _Options) else None
+        return named or os.environ.get("CLOUD_ML_REGION")
 
 
 def create(settings: ProviderSettings) -> Provider:

@@ -18,24 +18,19 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
 from ..clock import Clock
-from ..errors import (
-    MalformedResponseError,
-    PluginError,
-    ProviderConnectionError,
-    ProviderTimeoutError,
-    ServerError,
-    StreamInterruptedError,
-)
 from .breaker_machine import Machine
 from .breaker_values import (
     BreakerChange,
     BreakerHealth,
     BreakerSettings,
     BreakerState,
+    CircuitFleet,
+    CircuitWord,
     Refusal,
+    Result,
+    is_failure,
 )
 from .breaker_window import ForwardTime, SlidingWindow
 
@@ -50,29 +45,12 @@ __all__ = [
     "is_failure",
 ]
 
-Result: TypeAlias = Literal["success", "slow", "failure", "ignored"]
-
 _FIRST_SHARE = 0.1
 _MOST_DOUBLINGS = 32
-_FAILURES = (
-    ProviderTimeoutError,
-    ProviderConnectionError,
-    ServerError,
-    MalformedResponseError,
-    StreamInterruptedError,
-    PluginError,
-)
+_LEAVE_SECONDS = 0.25
+"""A fleet's leave for a probe takes an exchange or two."""
 
 _log = logging.getLogger("switchgear.routing")
-
-
-def is_failure(error: BaseException) -> bool:
-    """Whether an error speaks against the candidate.
-
-    Time-outs, broken connections and streams, 5xx, malformed bodies and broken plugins do. What
-    the caller made (4xx), 429 and cancellations say nothing about its health: they are ignored.
-    """
-    return isinstance(error, _FAILURES)
 
 
 class Permit:
@@ -83,14 +61,22 @@ class Permit:
     Attributes:
         generation: The circuit's state when this was given.
         expires: When a probe no longer keeps others out, monotonic seconds.
+        leave: The fleet's, for a probe that it allowed.
     """
 
-    __slots__ = ("_breaker", "expires", "generation")
+    __slots__ = ("_breaker", "expires", "generation", "leave")
 
-    def __init__(self, breaker: Breaker, generation: int, expires: float = math.inf) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        generation: int,
+        expires: float = math.inf,
+        leave: str | None = None,
+    ) -> None:
         self._breaker: Breaker | None = breaker
         self.generation = generation
         self.expires = expires
+        self.leave = leave
 
     def success(self, time_to_first_token: float | None = None) -> None:
         """The attempt succeeded.
@@ -131,6 +117,9 @@ class Breaker:
         settings: When to open, and how to come back.
         clock: Time. Should it go back, no time has passed.
         on_change: Told of each change, after it; what it raises is logged and goes no further.
+
+    Attributes:
+        fleet: Where other replicas have a say; ``None`` for a circuit that is this process's own.
     """
 
     def __init__(
@@ -162,6 +151,7 @@ class Breaker:
         self._opened = 0
         self._credit = 0.0
         self._untold: list[BreakerChange] = []
+        self.fleet: CircuitFleet | None = None
 
     @property
     def state(self) -> BreakerState:
@@ -169,6 +159,14 @@ class Breaker:
         self._advance(self._time.now())
         self._tell()
         return self._state
+
+    @property
+    def wants_probe(self) -> bool:
+        """It is half-open, and no probe of this process is on its way."""
+        if self.state != "half-open":
+            return False
+        now = self._time.now()
+        return sum(probe.expires > now for probe in self._probes) < self.settings.probes
 
     def admit(self, *, insist: bool = False) -> Permit | Refusal:
         """Ask for leave to send one call.
@@ -191,13 +189,47 @@ class Breaker:
         if permit.generation == self._generation:
             if permit in self._probes:
                 self._probes.remove(permit)
-            if result == "ignored":
+            elsewhere = self.fleet is not None and self._reported(self.fleet, permit, result)
+            if elsewhere or result == "ignored":
                 pass
             elif self._state == "half-open":
                 self._count_probe(now, result)
             else:
                 self._count(now, result)
         self._tell()
+
+    def follow(self, word: CircuitWord) -> None:
+        """Be as the fleet has decided. Outcomes of what was let through before no longer count."""
+        now = self._time.now()
+        self._advance(now)
+        before, state = self._state, word.state
+        self._generation += 1
+        if state == "open":
+            self._machine.open()
+        elif state == "half-open":
+            self._machine.half_open()
+        else:
+            self._machine.close()
+            self._window.clear()
+        until = now + word.left if state in {"open", "ramping"} else math.inf
+        self._failed_rounds, self._credit = word.rounds, 1.0
+        self._opened += state == "open" and before != "open"
+        self._enter(state, now - word.ago, until, word.reason)
+        self._tell()
+
+    def word(self) -> CircuitWord:
+        """Where it stands, as :meth:`follow` takes it."""
+        now = self._time.now()
+        self._advance(now)
+        self._tell()
+        left = self._until - now if self._until < math.inf else 0.0
+        return CircuitWord(self._state, now - self._since, left, self._failed_rounds, self._reason)
+
+    def probed(self, result: Result) -> None:
+        """Count a probe's outcome here after all, since the fleet was never heard to have it."""
+        if self._state == "half-open":
+            self._count_probe(self._time.now(), result)
+            self._tell()
 
     def snapshot(self) -> BreakerHealth:
         """How the candidate stands."""
@@ -232,7 +264,18 @@ class Breaker:
             self._failed_rounds = 0
             self._enter("closed", self._until, math.inf, "ramped up")
 
+    def _reported(self, fleet: CircuitFleet, permit: Permit, result: Result) -> bool:
+        """Let the fleet have an outcome. Returns whether it decides what comes of it."""
+        if self._state == "half-open" and fleet.leads:
+            fleet.probed(permit.leave, result)
+            return True
+        if result != "ignored":
+            fleet.counted(result)
+        return False
+
     def _decide(self, now: float, *, insist: bool) -> Permit | Refusal:
+        if self.fleet is not None and self._state != "ramping":
+            self.fleet.refused()
         if self._state == "half-open":
             return self._probe(now)
         if self._state == "open":
@@ -249,7 +292,13 @@ class Breaker:
         if len(out) >= self.settings.probes:
             wait = min(probe.expires for probe in out) - now
             return Refusal("circuit half-open: a probe is on its way", wait)
-        probe = Permit(self, self._generation, now + self.settings.probe_timeout)
+        leave = None
+        if self.fleet is not None and self.fleet.leads:
+            leave = self.fleet.leave()
+            if leave is None:
+                reason = "circuit half-open: another replica's probe is awaited"
+                return Refusal(reason, _LEAVE_SECONDS)
+        probe = Permit(self, self._generation, now + self.settings.probe_timeout, leave)
         out.append(probe)
         return probe
 
@@ -281,6 +330,8 @@ class Breaker:
         elif machine.state == "closed":
             # What led to the outage must not open the circuit a second time.
             self._window.clear()
+            if self.fleet is not None:
+                self.fleet.departed()
             if ramp:
                 self._credit = 1.0
                 self._enter("ramping", now, now + ramp, "probes succeeded")
@@ -297,6 +348,8 @@ class Breaker:
         if self._state != "closed":
             self._failed_rounds += 1
         self._opened += 1
+        if self.fleet is not None:
+            self.fleet.departed()
         doubled = self.settings.open_seconds * 2.0 ** min(self._failed_rounds, _MOST_DOUBLINGS)
         self._enter("open", now, now + min(self.settings.longest_open, doubled), reason)
 
@@ -322,7 +375,7 @@ class Breaker:
             self._probes = []
         self._since, self._until, self._reason = since, until, reason
         wait = until - since if state == "open" else 0.0
-        if self._on_change is not None:
+        if self._on_change is not None and before != state:
             change = BreakerChange(self.name, before, state, reason, wait, self._clock.now())
             self._untold.append(change)
 

@@ -73,6 +73,10 @@ class Machine:
         """Let an open circuit be probed."""
         self._circuit.half_open()
 
+    def close(self) -> None:
+        """Close it, for reasons that only the caller can see; no failure is remembered."""
+        self._circuit.close()
+
 
 class _FailedError(Exception):
     """What a failure is to pybreaker."""

@@ -2,15 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from ..config.breaker import BreakerSettings
+from ..errors import (
+    MalformedResponseError,
+    PluginError,
+    ProviderConnectionError,
+    ProviderTimeoutError,
+    ServerError,
+    StreamInterruptedError,
+)
 
-__all__ = ["BreakerChange", "BreakerHealth", "BreakerSettings", "BreakerState", "Refusal"]
+__all__ = [
+    "BreakerChange",
+    "BreakerHealth",
+    "BreakerSettings",
+    "BreakerState",
+    "CircuitFleet",
+    "CircuitWord",
+    "Refusal",
+    "Result",
+    "is_failure",
+]
 
 BreakerState: TypeAlias = Literal["closed", "open", "half-open", "ramping"]
+
+Result: TypeAlias = Literal["success", "slow", "failure", "ignored"]
+
+_FAILURES = (
+    ProviderTimeoutError,
+    ProviderConnectionError,
+    ServerError,
+    MalformedResponseError,
+    StreamInterruptedError,
+    PluginError,
+)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an error speaks against the candidate.
+
+    Time-outs, broken connections and streams, 5xx, malformed bodies and broken plugins do. What
+    the caller made (4xx), 429 and cancellations say nothing about its health: they are ignored.
+    """
+    return isinstance(error, _FAILURES)
+
+
+class CircuitWord(msgspec.Struct, frozen=True):
+    """What a fleet decided of a circuit. Times are relative, since clocks of machines differ.
+
+    Attributes:
+        state: The state that it is in.
+        ago: Seconds since this state began.
+        left: Seconds until it ends by itself; for ``open`` and ``ramping`` only.
+        rounds: Rounds of probes that failed, which double the next wait.
+        reason: Why, in a few words.
+    """
+
+    state: BreakerState
+    ago: float
+    left: float
+    rounds: int
+    reason: str
+
+
+class CircuitFleet(Protocol):
+    """The fleet behind a breaker, as the breaker sees it. Nothing here waits."""
+
+    @property
+    def leads(self) -> bool:
+        """The circuit is as the fleet has decided, and the fleet can be heard."""
+
+    def refused(self) -> None:
+        """A call was refused for the circuit's sake: there are calls that could be a probe."""
+
+    def leave(self) -> str | None:
+        """Leave for one probe, used up with this; ``None`` while there is none."""
+
+    def probed(self, leave: str | None, result: Result) -> None:
+        """A probe ended."""
+
+    def counted(self, result: Result) -> None:
+        """Any other attempt ended whose outcome matters."""
+
+    def departed(self) -> None:
+        """The breaker moved the circuit by itself, to where the fleet may not be."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..completion import Completion, StreamEvent, TokenCount
 from ..credentials import hide
 from ..decision import Outcome
-from ..errors import ContentFilterError, PluginError, ProviderConnectionError, SwitchgearError
+from ..errors import (
+    ContentFilterError,
+    LedgerError,
+    PluginError,
+    ProviderConnectionError,
+    SwitchgearError,
+)
 from ..providers.base import Call, CountsTokens, Reply, ReplyStream
+from .fields import extra_of, headers_of
 from .resume import can_resume, continuation, joined
 from .turn import Turn
 
 if TYPE_CHECKING:
-    from ..accounting.tokens import TokenCounter
+    from ..accounting.ledger.row import BookedOutcome
+    from ..accounting.tokens.counter import TokenCounter
     from ..request import ChatRequest
+    from .account import Account
     from .failover import Failover
     from .plan import Candidate, Target
     from .pools import Pools
@@ -51,12 +61,23 @@ class Opened(msgspec.Struct, frozen=True):
     first_token: float
 
 
+class _Answered(msgspec.Struct, frozen=True):
+    """A whole answer, and the attempt that brought it."""
+
+    completion: Completion
+    turn: Turn
+
+
 class RoutedCall:
     """A call whose request is normalised and whose candidates are known.
 
     Attributes:
         request: What is asked.
         idle_timeout: Longest silence inside a stream, seconds; ``None`` for none but the deadline.
+        account: Where its attempts are booked.
+        target: Whom.
+        recorder: The call's record.
+        turn: The attempt that answered, once one has.
     """
 
     def __init__(
@@ -64,25 +85,35 @@ class RoutedCall:
         *,
         target: Target,
         request: ChatRequest,
+        account: Account,
         limits: Limits,
         failover: Failover,
         recorder: Recorder,
         settler: Settler,
         pools: Pools,
         again: Callable[[ChatRequest, Completion], RoutedCall],
+        cheaper: Callable[[], Awaitable[RoutedCall | None]] | None,
         before: Completion | None,
         idle_timeout: float | None,
     ) -> None:
         self.request = request
+        self.account = account
         self.idle_timeout = idle_timeout
-        self._target = target
+        self.turn: Turn | None = None
+        self.target = target
         self._limits = limits
         self._failover = failover
-        self._recorder = recorder
+        self.recorder = recorder
         self._settler = settler
         self._pools = pools
         self._again = again
+        self._cheaper = cheaper
         self._before = before
+
+    @property
+    def goes_on(self) -> bool:
+        """It asks for the rest of a stream that broke."""
+        return self._before is not None
 
     def remaining(self) -> float:
         """Seconds that the deadline leaves."""
@@ -90,9 +121,10 @@ class RoutedCall:
 
     async def complete(self) -> Completion:
         """A whole answer from the first candidate that gives one."""
-        reply = await self._failover.run(self._complete_once, self._lost)
+        answered = await self._failover.run(self._complete_once, self._lost)
+        reply, self.turn = answered.completion, answered.turn
         # An attempt that was outrun is written down after the one that won.
-        trace = self._recorder.trace()
+        trace = self.recorder.trace()
         if len(trace.steps) > len(reply.trace.steps):
             reply = msgspec.structs.replace(reply, trace=trace)
         return reply
@@ -100,6 +132,18 @@ class RoutedCall:
     async def open(self) -> Opened:
         """A stream from the first candidate that sends a first token."""
         return await self._failover.run(self._open_once, self._lost)
+
+    async def within_budget(self) -> RoutedCall:
+        """The call in its place where a budget exchanges its group for a cheaper one; else it.
+
+        Where the budget can't be asked, or not in time, that is for the attempts to find out.
+        """
+        if self._cheaper is None:
+            return self
+        with contextlib.suppress(TimeoutError, LedgerError):
+            async with asyncio.timeout(max(self.remaining(), 0.0)):
+                return await self._cheaper() or self
+        return self
 
     async def count_tokens(self, counter: TokenCounter) -> TokenCount:
         """The prompt's tokens at the first fitting candidate."""
@@ -110,7 +154,7 @@ class RoutedCall:
                 tokens = await provider.count_tokens(self._provider_call(turn))
                 turn.entry.answered(None, {}, None)
                 return TokenCount(tokens, exact=True, method=turn.candidate.entry.provider)
-            turn.entry.left()
+            turn.entry.withdraw()
             return await counter.count(self.request, turn.candidate.entry.model)
 
         return await self._failover.run(once)
@@ -132,32 +176,49 @@ class RoutedCall:
         return self._again(continuation(self.request, arrived), arrived)
 
     def settle_stream(
-        self, opened: Opened, reply: Reply, outcome: Outcome, reason: str, parsed: object
+        self,
+        opened: Opened,
+        reply: Reply,
+        outcome: Outcome,
+        reason: str,
+        *,
+        parsed: object = None,
+        error: SwitchgearError | None = None,
     ) -> Completion:
         """The completion of a stream, however it ended, from what had arrived.
 
         The gates have been told of an interruption already, with its error.
         """
-        if outcome == "answered":
-            first_token = opened.first_token - opened.turn.began
-            opened.turn.entry.answered(reply.usage, reply.meta.headers, first_token)
-            self._remember(opened.turn, reply)
-        else:
-            opened.turn.entry.left(reply.usage)
-        self._record(opened.turn, outcome, reply, reason, opened.first_token)
+        turn, booking = opened.turn, opened.turn.booking
+        first_token = opened.first_token - turn.began
         # A caller may leave when the provider has said everything: then nothing is estimated.
         whole = opened.source.finished
-        rest = self._completion(reply, opened.turn, parsed, opened.first_token, whole=whole)
+        if outcome == "answered":
+            booking.answered(reply, first_token=first_token)
+            turn.entry.answered(reply.usage, reply.meta.headers, first_token)
+            self._remember(turn, reply)
+            self.turn = turn
+        else:
+            ended: BookedOutcome = "interrupted" if outcome == "interrupted" else "cancelled"
+            booking.broken_off(ended, reply, whole=whole, first_token=first_token, error=error)
+            turn.entry.left(reply.usage)
+        self._record(turn, outcome, reply, reason, opened.first_token)
+        rest = self._completion(reply, turn, parsed, opened.first_token, whole=whole)
         return rest if self._before is None else joined(self._before, rest)
 
-    async def _complete_once(self, turn: Turn) -> Completion:
+    async def _complete_once(self, turn: Turn) -> _Answered:
+        booking = turn.booking
         reply = await turn.candidate.provider.complete(self._provider_call(turn))
+        if not isinstance(reply, Reply):
+            raise _no_reply(turn.candidate, reply)
+        booking.heard = reply
         self._refuse_declined(reply, turn)
         parsed = self.parse(reply)
+        booking.answered(reply, first_token=None)
         turn.entry.answered(reply.usage, reply.meta.headers, None)
         self._remember(turn, reply)
         self._record(turn, "answered", reply, "", None)
-        return self._completion(reply, turn, parsed, None, whole=True)
+        return _Answered(self._completion(reply, turn, parsed, None, whole=True), turn)
 
     async def _open_once(self, turn: Turn) -> Opened:
         source = await turn.candidate.provider.stream(self._provider_call(turn))
@@ -165,10 +226,11 @@ class RoutedCall:
             first = await self._first_event(source, turn)
         except BaseException:
             # Cancelled or failed: nobody else knows of this stream yet.
+            turn.booking.heard = _arrived(source)
             await let_go(source)
             raise
         turn.entry.began(source.meta.headers)
-        return Opened(source, first, turn, self._recorder.elapsed())
+        return Opened(source, first, turn, self.recorder.elapsed())
 
     async def _first_event(self, source: ReplyStream, turn: Turn) -> StreamEvent | None:
         missing = [name for name in _OF_A_STREAM if not hasattr(source, name)]
@@ -181,23 +243,22 @@ class RoutedCall:
             self._refuse_declined(source.snapshot(), turn)
         return first
 
-    async def _lost(self, turn: Turn, late: Completion | Opened | None) -> None:
+    async def _lost(self, turn: Turn, late: _Answered | Opened | None) -> None:
         """An attempt was outrun by another: what it may have cost is booked all the same."""
-        if isinstance(late, Completion):
+        if isinstance(late, _Answered):
             return  # it is written down already, with its own usage and cost
-        reply = Reply(parts=(), finish_reason="error")
+        reply = None
         if isinstance(late, Opened):
-            reply = late.source.snapshot()
-            late.turn.entry.left(reply.usage)
+            reply = _arrived(late.source)
+            late.turn.entry.left(reply.usage if reply is not None else None)
+            turn.booking.heard = reply
+            turn.booking.cancelled()
             await let_go(late.source)
+        reply = reply or Reply(parts=(), finish_reason="error")
         self._record(turn, "cancelled", reply, "another candidate was quicker", None)
-        usage = self._settler.usage(reply, self.request, turn.candidate, whole=False)
-        cost = self._settler.cost(turn.candidate, reply.model, usage)
-        bound = self._settler.bound_of(self.request, turn.candidate, usage, cost)
-        self._recorder.settle(usage, cost, bound)
 
     def _remember(self, turn: Turn, reply: Reply) -> None:
-        began = self._recorder.started + turn.began
+        began = self.recorder.started + turn.began
         self._pools.answered(turn.candidate, reply.usage, began=began)
 
     def _refuse_declined(self, reply: Reply, turn: Turn) -> None:
@@ -208,22 +269,24 @@ class RoutedCall:
     def _provider_call(self, turn: Turn) -> Call:
         candidate, request = turn.candidate, self.request
         entry = candidate.entry
-        if candidate.max_tokens != request.max_tokens:
-            request = msgspec.structs.replace(request, max_tokens=candidate.max_tokens)
+        # Under a hard budget the longest answer is always sent: it is what was set aside for.
+        longest = turn.booking.max_tokens or candidate.max_tokens
+        if longest != request.max_tokens:
+            request = msgspec.structs.replace(request, max_tokens=longest)
         return Call(
             request=request,
             model=entry.model,
             timeout=turn.timeout,
             credential=candidate.credential,
-            headers=_merged(entry.extra_headers, request.extra_headers.get(entry.provider)),
-            extra=_merged(entry.extra, request.extra.get(entry.provider)),
+            headers=headers_of(candidate, request.extra_headers),
+            extra=extra_of(candidate, request.extra),
             unsupported=candidate.unsupported,
         )
 
     def _record(
         self, turn: Turn, outcome: Outcome, reply: Reply, reason: str, first_token: float | None
     ) -> None:
-        self._recorder.end(
+        self.recorder.end(
             turn,
             outcome,
             reason=reason,
@@ -234,12 +297,11 @@ class RoutedCall:
     def _completion(
         self, reply: Reply, turn: Turn, parsed: object, first_token: float | None, *, whole: bool
     ) -> Completion:
-        group = self._target.group
+        group = self.target.group
         return self._settler.completion(
             reply,
-            self.request,
-            turn.candidate,
-            self._recorder,
+            turn,
+            self.recorder,
             group=group.name if group is not None else None,
             parsed=parsed,
             first_token=first_token,
@@ -256,11 +318,13 @@ async def let_go(source: ReplyStream) -> None:
         _log.warning("a stream was not closed cleanly: %s", hide(repr(exc)))
 
 
-def _merged(entry: Mapping[str, Any], call: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The entry's fields with the call's over them."""
-    if not call:
-        return entry
-    return {**entry, **call} if entry else call
+def _arrived(source: ReplyStream) -> Reply | None:
+    """What a stream brought before it was given up: it may say what it used."""
+    try:
+        reply: object = source.snapshot()
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
+        return None
+    return reply if isinstance(reply, Reply) else None
 
 
 def _declined(candidate: Candidate, reply: Reply) -> SwitchgearError:
@@ -270,6 +334,15 @@ def _declined(candidate: Candidate, reply: Reply) -> SwitchgearError:
         model=candidate.entry.model,
         code=reply.native_finish_reason,
         request_id=reply.meta.request_id,
+    )
+
+
+def _no_reply(candidate: Candidate, found: object) -> SwitchgearError:
+    return PluginError(
+        f"{candidate.entry.provider}: its plugin's complete() gave {type(found).__name__}, which "
+        "is no Reply",
+        provider=candidate.entry.provider,
+        model=candidate.entry.model,
     )
 
 

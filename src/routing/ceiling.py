@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from ..accounting.bounds import Unbounded
+from ..accounting.money import usd
 from ..errors import InvalidRequestError, SwitchgearError, UnsupportedParameterError
 
 if TYPE_CHECKING:
-    from ..accounting.tokens import TokenCounter
-    from ..request import ChatRequest
+    from .account import Subject
+    from .costing import Costing
     from .plan import Candidate
-    from .settle import Settler
 
 __all__ = ["Ceiling"]
 
@@ -23,18 +24,13 @@ class Ceiling:
     candidate that passes can't cost more.
     """
 
-    def __init__(
-        self, most: Decimal, request: ChatRequest, settler: Settler, tokens: TokenCounter
-    ) -> None:
+    def __init__(self, most: Decimal, subject: Subject, costing: Costing) -> None:
         self._most = most
-        self._request = request
-        self._settler = settler
-        self._tokens = tokens
+        self._subject = subject
+        self._costing = costing
 
     @classmethod
-    def of(
-        cls, value: object, request: ChatRequest, settler: Settler, tokens: TokenCounter
-    ) -> Ceiling | None:
+    def of(cls, value: object, subject: Subject, costing: Costing) -> Ceiling | None:
         """The ceiling that a call's ``max_cost`` means; ``None`` for none.
 
         Raises:
@@ -50,19 +46,17 @@ class Ceiling:
         if isinstance(value, bool) or not most.is_finite() or most < 0:
             message = f"max_cost: {value!r} is not an amount in USD"
             raise InvalidRequestError(message, param="max_cost")
-        return cls(most, request, settler, tokens)
+        return cls(most, subject, costing)
 
     def exceeded(self, candidate: Candidate) -> SwitchgearError | None:
         """Why the candidate may cost too much; ``None`` where it can't."""
-        prompt = self._tokens.upper_bound(
-            self._request,
-            candidate.entry.model,
-            context_window=candidate.capabilities.context_window,
-        )
-        bound = self._settler.bound(candidate, prompt) if prompt is not None else None
-        if bound is None:
-            message = "what it can cost is not known: no price or no longest answer (max_tokens)"
-        elif bound > self._most:
+        day = self._costing.today()
+        worst = self._subject.worst(candidate, day)
+        if not isinstance(worst, Unbounded) and usd(worst.amount) > self._most:
+            worst = self._subject.worst(candidate, day, exact=self._subject.quick)
+        if isinstance(worst, Unbounded):
+            message = f"what it can cost has no bound: {worst.param}: {worst.reason}"
+        elif (bound := usd(worst.amount)) > self._most:
             message = f"it could cost ${bound:f}, over the ceiling of ${self._most:f}"
         else:
             return None

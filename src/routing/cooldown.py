@@ -24,14 +24,10 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Literal, TypeAlias
-
-import msgspec
 
 from ..clock import Clock
 from ..errors import (
     AuthenticationError,
-    ConfigError,
     ModelNotFoundError,
     PermissionDeniedError,
     QuotaExceededError,
@@ -39,83 +35,23 @@ from ..errors import (
 )
 from .breaker_values import Refusal
 from .breaker_window import ForwardTime
+from .cooldown_values import (
+    WORDS,
+    Cause,
+    Cooldown,
+    CooldownFleet,
+    CooldownSettings,
+    CooldownWord,
+    Key,
+)
 
 __all__ = ["Cooldown", "CooldownSettings", "Cooldowns", "Pass"]
 
-Cause: TypeAlias = Literal["key", "model", "quota", "rate"]
-# A provider, and a model of it; a provider as a whole has None.
-Key: TypeAlias = tuple[str, str | None]
-
-_WORDS: dict[Cause, str] = {
-    "key": "its key was refused (401)",
-    "model": "it refuses this model (403, 404)",
-    "quota": "out of quota or credit",
-    "rate": "rate limited (429)",
-}
 _WARN_AGAIN = 3600.0
+_SAME = 0.25
+"""Seconds. What a fleet repeats of this replica's own cooldown is no change."""
 
 _log = logging.getLogger("switchgear.routing")
-
-
-class CooldownSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long what said no is left alone. All in seconds but ``distinct_calls``.
-
-    Attributes:
-        key_seconds: After a 401, until the provider is probed; and from probe to probe.
-        model_seconds: After 403 or 404, until the model is probed; and from probe to probe.
-        distinct_calls: That many different calls must have met 403 or 404, without a success of the
-            model between them: a single 404 may mean a file that the request names.
-        quota_seconds: Out of quota or credit, until the candidate is probed.
-        rate_seconds: A 429 that names no time. Providers that name none recover within seconds.
-        longest: No provider's ``retry-after`` counts for more than this.
-        probe_timeout: How long others wait for a probe's outcome, at most. Never longer than the
-            cooldown itself was.
-        most: Models remembered at once, since callers may name any; the oldest are forgotten.
-
-    Raises:
-        ConfigError: A value that makes no sense; ``param`` names it.
-    """
-
-    key_seconds: float = 300.0
-    model_seconds: float = 300.0
-    distinct_calls: int = 3
-    quota_seconds: float = 900.0
-    rate_seconds: float = 5.0
-    longest: float = 3600.0
-    probe_timeout: float = 60.0
-    most: int = 1024
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                message = f"cooldown.{name}: must be above 0, but is {value!r}"
-                raise ConfigError(message, param=f"cooldown.{name}")
-
-
-class Cooldown(msgspec.Struct, frozen=True):
-    """One cooldown, for a person and for code.
-
-    Attributes:
-        provider: Who cools down.
-        model: Which model; ``None`` for the whole provider.
-        reason: What it said.
-        since: When it began, seconds since the epoch.
-        retry_in: Seconds until the next probe may go.
-        probing: A probe is on its way.
-    """
-
-    provider: str
-    model: str | None
-    reason: str
-    since: float
-    retry_in: float
-    probing: bool
-
-    def __str__(self) -> str:
-        name = self.provider if self.model is None else f"{self.provider}/{self.model}"
-        then = "a probe is on its way" if self.probing else f"next probe in {self.retry_in:.0f} s"
-        return f"{name}: cooling down ({self.reason}), {then}"
 
 
 class _State:
@@ -157,9 +93,10 @@ class Pass:
         model: Which of its models.
         call_id: Which call, so that repeats of one call count once.
         mark: The number of the last change when this was given.
+        version: The same for the changes of the fleet.
     """
 
-    __slots__ = ("_cooldowns", "call_id", "mark", "model", "provider")
+    __slots__ = ("_cooldowns", "call_id", "mark", "model", "provider", "version")
 
     def __init__(
         self, cooldowns: Cooldowns, provider: str, model: str, call_id: str, mark: int
@@ -169,6 +106,8 @@ class Pass:
         self.model = model
         self.call_id = call_id
         self.mark = mark
+        fleet = cooldowns.fleet
+        self.version = fleet.version if fleet is not None else 0
 
     def success(self) -> None:
         """The provider answered: its key, this model and the quota are in order."""
@@ -198,6 +137,9 @@ class Cooldowns:
     Args:
         clock: Time. Should it go back, no time has passed.
         settings: For how long.
+
+    Attributes:
+        fleet: Where other replicas have a say; ``None`` for this process alone.
     """
 
     def __init__(self, clock: Clock, settings: CooldownSettings | None = None) -> None:
@@ -207,6 +149,9 @@ class Cooldowns:
         self._mark = 0
         self._states: dict[Key, _State] = {}
         self._strikes: dict[Key, set[str]] = {}
+        self.fleet: CooldownFleet | None = None
+        # Stands for the probes of other replicas.
+        self._elsewhere = Pass(self, "", "", "", 0)
 
     def admit(self, provider: str, model: str, call_id: str) -> Pass | Refusal:
         """Ask for leave to send one attempt.
@@ -218,29 +163,36 @@ class Cooldowns:
             return Pass(self, provider, model, call_id, self._mark)
         now = self._time.now()
         found = [
-            state
+            (key, state)
             for key in ((provider, None), (provider, model))
             if (state := self._states.get(key)) is not None and state.active
         ]
-        for state in found:
+        for _, state in found:
             refusal = self._refusal(provider, state, now)
             if refusal is not None:
                 return refusal
         # Made only now: a cooldown may have ended on the way, and this call comes after that.
         given = Pass(self, provider, model, call_id, self._mark)
-        for state in found:
+        for key, state in found:
             if state.active:
                 state.probe = given
-                state.held = now + min(self.settings.probe_timeout, state.length)
+                takes = min(self.settings.probe_timeout, state.length)
+                state.held = now + takes
+                if self.fleet is not None:
+                    self.fleet.probing(key, takes)
         return given
 
     def succeeded(self, given: Pass) -> None:
         """A pass's call was answered; ``Pass.success`` is the usual way to here."""
         if self._strikes:
             self._strikes.pop((given.provider, given.model), None)
+        if self.fleet is not None:
+            self.fleet.sound((given.provider, given.model))
         for key, state in self._known(given):
             if state.active and given.mark >= state.mark:
                 self._clear(state)
+                if self.fleet is not None:
+                    self.fleet.cleared(key, given.version)
                 if state.cause == "key":
                     _log.info("provider %s takes its key again", key[0])
         self.ended(given)
@@ -266,9 +218,49 @@ class Cooldowns:
 
     def ended(self, given: Pass) -> None:
         """A pass is of no more use: where it was the probe, the next call is."""
-        for _, state in self._known(given):
+        for key, state in self._known(given):
             if state.probe is given:
                 state.probe = None
+                if self.fleet is not None:
+                    self.fleet.probed(key)
+
+    def learn(self, key: Key, word: CooldownWord) -> None:
+        """Be as the fleet says. A call that was let through before can't undo that."""
+        now = self._time.now()
+        state = self._states.get(key)
+        if state is None:
+            if not word.active:
+                return
+            state = self._states[key] = _State()
+        if word.held <= 0 and state.probe is self._elsewhere:
+            state.probe = None
+        if word.active != state.active or (
+            word.active and abs(now + word.left - state.until) > _SAME
+        ):
+            self._mark += 1
+            state.mark, state.active, state.probe = self._mark, word.active, None
+            state.cause, state.since = word.cause, now - word.ago
+            state.until, state.length = now + word.left, word.length
+        mine = state.probe not in {None, self._elsewhere} and state.held > now
+        if word.active and word.held > 0 and not mine:
+            state.probe, state.held = self._elsewhere, now + word.held
+        self._forget_oldest()
+
+    def words(self) -> dict[Key, CooldownWord]:
+        """Every cooldown that is on, as :meth:`learn` takes it."""
+        now = self._time.now()
+        return {
+            key: CooldownWord(
+                cause=state.cause,
+                active=True,
+                ago=now - state.since,
+                left=state.until - now,
+                length=state.length,
+                held=0.0,
+            )
+            for key, state in self._states.items()
+            if state.active and state.until > now
+        }
 
     def snapshot(self) -> tuple[Cooldown, ...]:
         """Who cools down at this moment."""
@@ -280,7 +272,7 @@ class Cooldowns:
             retry_in = max(0.0, state.retry_at() - now)
             probing = state.probe is not None and state.until <= now < state.held
             since = wall - (now - state.since)
-            words = _WORDS[state.cause]
+            words = WORDS[state.cause]
             found.append(Cooldown(provider, model, words, since, retry_in, probing))
         return tuple(found)
 
@@ -292,7 +284,7 @@ class Cooldowns:
         if wait <= 0:
             return None
         then = "a probe is on its way" if state.until <= now else f"next probe in {wait:.3g} s"
-        reason = f"{provider} is cooling down: {_WORDS[state.cause]}; {then}"
+        reason = f"{provider} is cooling down: {WORDS[state.cause]}; {then}"
         return Refusal(reason, wait, waitable=state.cause == "rate")
 
     def _cool(self, key: Key, given: Pass, cause: Cause, seconds: float) -> bool:
@@ -302,6 +294,8 @@ class Cooldowns:
         # Put at the end: what changed last is forgotten last.
         self._states[key] = state
         late = given.mark < state.mark
+        if self.fleet is not None:
+            self.fleet.cooled(key, cause, seconds, given.version)
         if late:
             if state.active and now + seconds > state.until:
                 state.until, state.length, state.cause = now + seconds, seconds, cause
@@ -312,9 +306,12 @@ class Cooldowns:
         self._mark += 1
         state.mark, state.active, state.probe = self._mark, True, None
         state.cause, state.until, state.length = cause, now + seconds, seconds
+        self._forget_oldest()
+        return began
+
+    def _forget_oldest(self) -> None:
         if len(self._states) > self.settings.most:
             del self._states[next(iter(self._states))]
-        return began
 
     def _clear(self, state: _State) -> None:
         self._mark += 1
@@ -330,6 +327,8 @@ class Cooldowns:
         if len(calls) >= self.settings.distinct_calls:
             return True
         self._strikes[key] = calls
+        if self.fleet is not None:
+            self.fleet.struck(key, given.call_id)
         if len(self._strikes) > self.settings.most:
             del self._strikes[next(iter(self._strikes))]
         return False

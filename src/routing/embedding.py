@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ..completion import EmbeddingResult
+from ..accounting.money import usd
+from ..completion import EmbeddingResult, Usage
 from ..errors import InvalidRequestError, MalformedResponseError, UnsupportedParameterError
-from ..providers.base import EmbedCall, Embeds
+from ..providers.base import EmbedCall, Embeds, Reply
+from .fields import extra_of, headers_of
 from .plan import Candidate, Skip
 
 if TYPE_CHECKING:
     from .failover import Failover
     from .recorder import Recorder
-    from .settle import Settler
     from .turn import Turn
 
 __all__ = ["EmbeddingRun", "embedding_inputs", "embeds_or_skip"]
@@ -60,7 +61,6 @@ class EmbeddingRun:
         dimensions: int | None,
         failover: Failover,
         recorder: Recorder,
-        settler: Settler,
         extra: Mapping[str, Mapping[str, Any]],
         extra_headers: Mapping[str, Mapping[str, str]],
     ) -> None:
@@ -68,7 +68,6 @@ class EmbeddingRun:
         self._dimensions = dimensions
         self._failover = failover
         self._recorder = recorder
-        self._settler = settler
         self._extra = extra
         self._extra_headers = extra_headers
 
@@ -86,9 +85,17 @@ class EmbeddingRun:
                 dimensions=self._dimensions,
                 timeout=turn.timeout,
                 credential=candidate.credential,
-                headers={**entry.extra_headers, **self._extra_headers.get(entry.provider, {})},
-                extra={**entry.extra, **self._extra.get(entry.provider, {})},
+                headers=headers_of(candidate, self._extra_headers),
+                extra=extra_of(candidate, self._extra),
             )
+        )
+        heard = turn.booking.heard = Reply(
+            parts=(),
+            finish_reason="stop",
+            usage=made.usage,
+            model=made.model,
+            meta=made.meta,
+            tier=made.tier,
         )
         if len(made.vectors) != len(self._inputs):
             message = (
@@ -96,14 +103,12 @@ class EmbeddingRun:
             )
             raise MalformedResponseError(message, provider=entry.provider, model=entry.model)
         turn.entry.answered(made.usage, made.meta.headers, None)
-        usage = made.usage or await self._settler.embedding_usage(self._inputs, entry.model)
-        cost = self._settler.cost(candidate, made.model, usage)
+        charge = turn.booking.answered(heard, first_token=None)
         self._recorder.end(turn, "answered", request_id=made.meta.request_id)
-        self._recorder.settle(usage, cost, cost)
         return EmbeddingResult(
             vectors=made.vectors,
-            usage=usage,
-            cost=cost,
+            usage=charge.usage or Usage(estimated=True),
+            cost=usd(charge.cost) if charge.cost is not None else None,
             provider=entry.provider,
             model=made.model or entry.model,
             trace=self._recorder.trace(),

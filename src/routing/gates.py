@@ -9,7 +9,7 @@ back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..completion import Usage
     from .plan import Candidate
 
-__all__ = ["Entry", "Gate", "Gates", "Visit"]
+__all__ = ["Entry", "Gate", "GateFleet", "Gates", "Visit"]
 
 _MOST = 2048
 """Candidates remembered at once, since callers may name any; idle ones are forgotten first."""
@@ -63,10 +63,21 @@ class Gate:
         self.waits = {True: RecentQuantile(), False: RecentQuantile()}
 
 
+class GateFleet(Protocol):
+    """The fleet behind the gates: what is kept of each candidate is shared with other replicas."""
+
+    def joined(self, name: str, breaker: Breaker, stats: CandidateStats) -> None:
+        """A call got to a candidate for the first time."""
+
+    def left(self, name: str) -> None:
+        """The candidate is forgotten."""
+
+
 class Entry:
     """A place for one attempt, held everywhere. Exactly one ending counts, the first.
 
-    Whoever holds it ends it with ``answered``, ``failed`` or ``left``, whatever happens.
+    Whoever holds it ends it with ``answered``, ``failed``, ``left`` or ``withdraw``, whatever
+    happens.
     """
 
     __slots__ = (
@@ -175,6 +186,17 @@ class Entry:
         self._flight.leave()
         self._settle(usage, None)
 
+    def withdraw(self) -> None:
+        """Nothing was sent after all: everything goes back as if nobody had come."""
+        permit, self._permit = self._permit, None
+        if permit is None:
+            return
+        permit.ignored()
+        if self._pass is not None:
+            self._pass.ignored()
+        self._flight.leave()
+        self._lease.cancel()
+
     def _settle(self, usage: Usage | None, headers: Mapping[str, str] | None) -> None:
         if usage is None:
             self._lease.settle(None, None, headers)
@@ -196,6 +218,7 @@ class Gates:
         limiter: The rate limits.
         clock: Time.
         on_change: Told when a circuit changes.
+        fleet: Where other replicas have a say.
     """
 
     def __init__(
@@ -206,10 +229,12 @@ class Gates:
         limiter: Limiter,
         clock: Clock,
         on_change: Callable[[BreakerChange], None],
+        fleet: GateFleet | None = None,
     ) -> None:
         self._settings = breaker
         self._clock = clock
         self._on_change = on_change
+        self._fleet = fleet
         self._gates: dict[str, Gate] = {}
         self.cooldowns = cooldowns
         self.limiter = limiter
@@ -225,6 +250,8 @@ class Gates:
                 CandidateStats(self._clock),
                 RetryBudget(self._clock),
             )
+            if self._fleet is not None:
+                self._fleet.joined(name, gate.breaker, gate.stats)
         return gate
 
     def known(self) -> Mapping[str, Gate]:
@@ -345,10 +372,12 @@ class Gates:
         idle = [
             name
             for name, gate in self._gates.items()
-            if gate.stats.in_flight == 0 and gate.breaker.state == "closed"
+            if gate.stats.here == 0 and gate.breaker.state == "closed"
         ]
         for name in idle[: max(1, len(idle) // 2)]:
             del self._gates[name]
+            if self._fleet is not None:
+                self._fleet.left(name)
 
 
 def _key(candidate: Candidate) -> str | None:

@@ -13,6 +13,7 @@ from ..errors import InvalidRequestError
 __all__ = [
     "EMBEDDING_OPTIONS",
     "CallOptions",
+    "RequestOptions",
     "by_provider",
     "check_names",
     "choice",
@@ -28,7 +29,37 @@ __all__ = [
 ]
 
 
-class CallOptions(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
+    """What :class:`CallOptions` holds beside agent and project, which are the gateway's own."""
+
+    tools: Sequence[Any] | None
+    tool_choice: Any
+    response_format: Any
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    reasoning_effort: str | None
+    parallel_tool_calls: bool | None
+    timeout: float | None
+    attempt_timeout: float | None
+    idle_timeout: float | None
+    session_id: str | None
+    run_id: str | None
+    api_key_id: str | None
+    tags: Mapping[str, str] | None
+    max_cost: Decimal | float | str | None
+    region: str | None
+    fallback: bool | None
+    credentials: Mapping[str, str] | None
+    extra: Mapping[str, Mapping[str, Any]] | None
+    extra_headers: Mapping[str, Mapping[str, str]] | None
+    cache: Literal["use", "skip", "refresh"] | None
+    cache_ttl: float | None
+
+
+class CallOptions(RequestOptions, total=False):
     """What ``complete``, ``stream`` and ``count_tokens`` take besides target and messages.
 
     ``None`` is the same as leaving it out.
@@ -50,8 +81,9 @@ class CallOptions(TypedDict, total=False):
         attempt_timeout: Seconds for one attempt; for a stream, to its first token.
         idle_timeout: Longest silence inside a stream, seconds.
 
-    For whom (kept in the trace):
+    For whom (kept in the trace and in the ledger; budgets and reports go by them):
         agent_id, project_id, agent_type, session_id, run_id: Names.
+        api_key_id: The virtual key that the call came with.
         tags: Further names by key.
 
     Where:
@@ -62,38 +94,16 @@ class CallOptions(TypedDict, total=False):
         extra: Provider-specific body fields, by provider.
         extra_headers: Provider-specific headers, by provider.
         cache: ``use``, ``skip`` or ``refresh`` the response cache, where one is configured.
+        cache_ttl: Seconds for which the answer may be given again, and the oldest that is taken.
     """
 
-    tools: Sequence[Any] | None
-    tool_choice: Any
-    response_format: Any
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    reasoning_effort: str | None
-    parallel_tool_calls: bool | None
-    timeout: float | None
-    attempt_timeout: float | None
-    idle_timeout: float | None
     agent_id: str | None
     project_id: str | None
     agent_type: str | None
-    session_id: str | None
-    run_id: str | None
-    tags: Mapping[str, str] | None
-    max_cost: Decimal | float | str | None
-    region: str | None
-    fallback: bool | None
-    credentials: Mapping[str, str] | None
-    extra: Mapping[str, Mapping[str, Any]] | None
-    extra_headers: Mapping[str, Mapping[str, str]] | None
-    cache: Literal["use", "skip", "refresh"] | None
 
 
 _NAMES = frozenset(CallOptions.__annotations__)
-_LABELS = ("agent_id", "project_id", "agent_type", "session_id", "run_id")
+_LABELS = ("agent_id", "project_id", "agent_type", "session_id", "run_id", "api_key_id")
 
 EMBEDDING_OPTIONS = frozenset(
     {*_LABELS, "tags", "timeout", "attempt_timeout", "credentials", "extra", "extra_headers"}
@@ -102,6 +112,8 @@ EMBEDDING_OPTIONS = frozenset(
 
 _LONGEST_SECONDS = 86_400.0 * 365
 _LARGEST = 2**63 - 1
+_LONGEST_LABEL = 256
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 
@@ -126,15 +138,16 @@ def labels_of(options: CallOptions) -> dict[str, str]:
     """Whom the call is for, as plain strings.
 
     Raises:
-        InvalidRequestError: A label is not a string.
+        InvalidRequestError: A label is not a string, or none that a database can keep.
     """
     labels: dict[str, str] = {}
     for name in _LABELS:
         value = options.get(name)
         if value is not None:
-            labels[name] = _text(value, name)
+            labels[name] = _label(value, name)
     for key, value in mapping(options, "tags", "a dict of names").items():
-        labels[f"tag:{key}"] = _text(value, f"tags[{key!r}]")
+        place = f"tags[{key!r}]"
+        labels[f"tag:{_label(key, place)}"] = _label(value, place)
     return labels
 
 
@@ -284,6 +297,18 @@ def headers_by_provider(options: CallOptions) -> Mapping[str, Mapping[str, str]]
 def is_sendable(key: str) -> bool:
     """Whether a credential can stand in a header: visible ASCII, at least one character."""
     return bool(key) and key.isascii() and key.isprintable() and " " not in key
+
+
+def _label(value: object, name: str) -> str:
+    """A string that every database can keep, also as a key."""
+    text = _text(value, name)
+    if len(text) > _LONGEST_LABEL:
+        message = f"{name}: is longer than {_LONGEST_LABEL} characters"
+        raise InvalidRequestError(message, param=name)
+    if not text.isprintable() and _NO_CHARACTER.search(text):
+        message = f"{name}: holds something that is no character (NUL, or half of a pair)"
+        raise InvalidRequestError(message, param=name)
+    return text
 
 
 def _given(options: CallOptions, name: str) -> Any:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..config import Candidate as Entry, GroupConfig, ModelRef, Pool, parse_model_ref
+from ..config import (
+    Candidate as Entry,
+    GroupConfig,
+    ModelRef,
+    Pool,
+    ProviderConfig,
+    parse_model_ref,
+)
 from ..config.providers import unknown_provider
 from ..credentials import Secret
 from ..errors import ConfigError, InvalidRequestError, PluginError, SwitchgearError
@@ -61,10 +68,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         name: ``provider/model``, as traces show it.
         entry: Its place in the configuration.
         provider: The adapter.
-        kind: The provider's plugin, by which prices are looked up.
+        kind: Under which its prices are looked up: the provider's plugin, or its vendor.
         unsupported: What becomes of parts of the request that it can't do.
         capabilities: What the model can do.
         max_tokens: The longest answer: the call's, else the entry's, else the group's.
+        usual_headers: What the provider's own table has its SDK send with everything.
         api_key: The provider's own key, where the configuration has it.
         credential: A key for this call only, in its place.
         place: Where in its pool it stands; ``None`` where the pool is not ordered anew.
@@ -77,6 +85,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     unsupported: Unsupported
     capabilities: Capabilities
     max_tokens: int | None
+    usual_headers: Mapping[str, str] = {}
     api_key: Secret | None = None
     credential: Secret | None = None
     place: Place | None = None
@@ -150,13 +159,19 @@ def candidates_of(
             name=name,
             entry=entry,
             provider=provider,
-            kind=settings.plugin,
+            kind=providers.kind(settings),
             unsupported=settings.unsupported,
             capabilities=capabilities,
             max_tokens=longest,
+            usual_headers=_headers(settings),
             api_key=settings.api_key,
             credential=credentials.get(entry.provider),
         )
+
+
+def _headers(settings: ProviderConfig) -> Mapping[str, str]:
+    headers = settings.options.get("headers")
+    return headers if isinstance(headers, Mapping) else {}
 
 
 def plugin_fault(provider: str, model: str | None, exc: BaseException) -> PluginError:

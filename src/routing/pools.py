@@ -17,7 +17,7 @@ from .strategies import Hint, Member, PoolContext, SessionAffinity, Strategy, st
 
 if TYPE_CHECKING:
     from ..config import Pool
-    from .settle import Settler
+    from .costing import Costing
 
 __all__ = ["Pools"]
 
@@ -33,14 +33,14 @@ class Pools:
 
     Args:
         gates: What is known of the candidates.
-        settler: Prices.
+        costing: Prices.
         clock: Time.
         draw: Random numbers.
     """
 
-    def __init__(self, gates: Gates, settler: Settler, clock: Clock, draw: random.Random) -> None:
+    def __init__(self, gates: Gates, costing: Costing, clock: Clock, draw: random.Random) -> None:
         self._gates = gates
-        self._settler = settler
+        self._costing = costing
         self._clock = clock
         self._draw = draw
         self._affinity = SessionAffinity()
@@ -78,6 +78,7 @@ class Pools:
             for index, candidate in enumerate(candidates)
         ]
         ordered = self._affinity.prefer(strategy.order(members, context), context)
+        ordered = self._probe_first(ordered)
         return [
             msgspec.structs.replace(member.candidate, place=Place(context, member.name))
             for member in ordered
@@ -117,15 +118,26 @@ class Pools:
             candidate=candidate,
         )
 
+    def _probe_first(self, ordered: Sequence[Member]) -> Sequence[Member]:
+        """Let one that may be well again have this call.
+
+        Whatever a strategy makes of its failures: put last, it would never be asked while a peer is
+        well, and never come back.
+        """
+        for index, member in enumerate(ordered):
+            if not member.ready and self._gates.of(member.candidate.name).breaker.wants_probe:
+                return [member, *ordered[:index], *ordered[index + 1 :]]
+        return ordered
+
     def _price(self, candidate: Candidate, visit: Visit) -> int | None:
-        price = self._settler.price(candidate, "")
+        price = self._costing.price(candidate)
         if price is None:
             return None
         expected = Usage(input_tokens=visit.need.input_tokens, output_tokens=_answer(visit))
         return cost_of(expected, price)
 
     def _saving(self, candidate: Candidate) -> int | None:
-        price = self._settler.price(candidate, "")
+        price = self._costing.price(candidate)
         if price is None:
             return None
         rates = price.rates_for(0)

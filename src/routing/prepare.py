@@ -11,15 +11,17 @@ from ..clock import Clock
 from ..completion import Completion
 from ..config import Config
 from ..credentials import Secret
-from ..errors import InvalidRequestError, SwitchgearError
+from ..errors import InvalidRequestError, SwitchgearError, UnboundedCostError
 from ..messages import Image, Message
 from ..normalise import normalise_messages
 from ..providers.base import Capabilities
 from ..request import ChatRequest
 from ..structured import normalise_response_format
 from ..tools import normalise_stop, normalise_tool_choice, normalise_tools
+from .account import Account, NoAccount, Subject
 from .call import RoutedCall
 from .ceiling import Ceiling
+from .costing import Chat, Texts
 from .embedding import EmbeddingRun, embedding_inputs, embeds_or_skip
 from .failover import Failover
 from .fitness import needs_of, unfit
@@ -47,12 +49,13 @@ from .pools import Pools
 from .providers import Providers
 from .recorder import Recorder
 from .retry import Backoff
+from .settle import Settler
 from .strategies import SessionAffinity
 from .turn import Limits
 
 if TYPE_CHECKING:
-    from ..accounting.tokens import TokenCounter
-    from .settle import Settler
+    from .books import Books
+    from .cached import CacheTerms
 
 __all__ = ["Preparer"]
 
@@ -76,19 +79,19 @@ class Preparer:
         *,
         gates: Gates,
         lifecycle: Lifecycle,
-        settler: Settler,
-        tokens: TokenCounter,
+        books: Books,
         clock: Clock,
         draw: random.Random,
     ) -> None:
         self._config = config
         self._providers = providers
         self._gates = gates
-        self._pools = Pools(gates, settler, clock, draw)
+        self._books = books
+        self._costing = books.costing
+        self._pools = Pools(gates, books.costing, clock, draw)
         self._numbers = itertools.count(1)
         self._lifecycle = lifecycle
-        self._settler = settler
-        self._tokens = tokens
+        self._settler = Settler(clock)
         self._clock = clock
         self._draw = draw
         retry = config.retry
@@ -110,9 +113,22 @@ class Preparer:
         return provider.capabilities(entry.model)
 
     def prepare(
-        self, model: str, messages: object, options: CallOptions, *, stream: bool = False
+        self,
+        model: str,
+        messages: object,
+        options: CallOptions,
+        *,
+        stream: bool = False,
+        booked: bool = True,
     ) -> RoutedCall:
         """A completion, ready to run.
+
+        Args:
+            model: Group or model.
+            messages: The conversation.
+            options: The call's other arguments.
+            stream: The answer is to come as a stream.
+            booked: Its attempts go into the books.
 
         Raises:
             InvalidRequestError: An argument is wrong; ``param`` names the place.
@@ -123,27 +139,75 @@ class Preparer:
         self._check_providers(request.extra, "extra")
         self._check_providers(request.extra_headers, "extra_headers")
         choice(options, "cache", ("use", "skip", "refresh"))
-        recorder = Recorder(target.name, labels_of(options), self._clock)
-        limits = self._limits(target, options)
-        idle_timeout = positive(options, "idle_timeout", _idle(target, self._config))
+        positive(options, "cache_ttl", None)
+        labels = labels_of(options)
+        recorder = Recorder(target.name, labels, self._clock)
+        account = self._books.account(labels, recorder)
+        account.stream = stream
 
-        def ready(request: ChatRequest, before: Completion | None = None) -> RoutedCall:
-            visit = self._visit(_need(request), stream=stream)
-            plan = self._plan(target, request, options, visit)
-            return RoutedCall(
-                target=target,
-                request=request,
-                limits=limits,
-                failover=self._failover(plan, limits, recorder, visit),
-                recorder=recorder,
-                settler=self._settler,
-                pools=self._pools,
-                again=ready,
-                before=before,
-                idle_timeout=idle_timeout,
-            )
+        def routed(target: Target, *, cheaper: bool = False) -> RoutedCall:
+            account.group = target.group.name if target.group is not None else None
+            limits = self._limits(target, options)
+            idle_timeout = positive(options, "idle_timeout", _idle(target, self._config))
 
-        return ready(request)
+            def ready(request: ChatRequest, before: Completion | None = None) -> RoutedCall:
+                visit = self._visit(_need(request), stream=stream)
+                subject = Chat(self._costing, request)
+                plan = self._plan(target, request, subject, options, visit)
+                return RoutedCall(
+                    target=target,
+                    request=request,
+                    account=account,
+                    limits=limits,
+                    failover=self._failover(
+                        plan,
+                        limits,
+                        recorder,
+                        visit=visit,
+                        account=account if booked else NoAccount(),
+                        subject=subject,
+                    ),
+                    recorder=recorder,
+                    settler=self._settler,
+                    pools=self._pools,
+                    again=ready,
+                    cheaper=exchanged if cheaper else None,
+                    before=before,
+                    idle_timeout=idle_timeout,
+                )
+
+            return ready(request)
+
+        async def exchanged() -> RoutedCall | None:
+            found = await account.cheaper(target.name)
+            if found is None:
+                return None
+            group, why = found
+            recorder.skip(target.name, why)
+            return routed(find_target(self._config, self._providers, group))
+
+        may_exchange = target.group is not None and self._books.budgets.rules.downgrades
+        return routed(target, cheaper=may_exchange)
+
+    def cache_terms(self, options: CallOptions) -> CacheTerms:
+        """What the response cache must know of a call whose options have been checked."""
+        from .cached import CacheTerms
+
+        mode: Any = options.get("cache")
+        ceiling, fallback = options.get("max_cost"), flag(options, "fallback")
+        return CacheTerms(
+            mode=mode,
+            ttl=positive(options, "cache_ttl", None),
+            project_id=options.get("project_id"),
+            region=text_option(options, "region"),
+            credentials=self._credentials(options),
+            first_only=fallback is False,
+            together=(
+                None if ceiling is None else str(ceiling),
+                positive(options, "attempt_timeout", None),
+                positive(options, "idle_timeout", None),
+            ),
+        )
 
     def prepare_embedding(
         self, model: str, inputs: object, dimensions: int | None, options: CallOptions
@@ -160,7 +224,11 @@ class Preparer:
         extra_headers = headers_by_provider(options)
         self._check_providers(extra, "extra")
         self._check_providers(extra_headers, "extra_headers")
-        recorder = Recorder(target.name, labels_of(options), self._clock)
+        labels = labels_of(options)
+        recorder = Recorder(target.name, labels, self._clock)
+        account = self._books.account(labels, recorder)
+        account.group = target.group.name if target.group is not None else None
+        subject = Texts(self._costing, texts, dimensions, extra)
         credentials = self._credentials(options)
         plan = [
             embeds_or_skip(item)
@@ -174,9 +242,15 @@ class Preparer:
         return EmbeddingRun(
             inputs=texts,
             dimensions=dimensions,
-            failover=self._failover(plan, self._limits(target, options), recorder, visit),
+            failover=self._failover(
+                plan,
+                self._limits(target, options),
+                recorder,
+                visit=visit,
+                account=account,
+                subject=subject,
+            ),
             recorder=recorder,
-            settler=self._settler,
             extra=extra,
             extra_headers=extra_headers,
         )
@@ -185,12 +259,21 @@ class Preparer:
         return Visit(str(next(self._numbers)), need, stream)
 
     def _failover(
-        self, plan: Sequence[Candidate | Skip], limits: Limits, recorder: Recorder, visit: Visit
+        self,
+        plan: Sequence[Candidate | Skip],
+        limits: Limits,
+        recorder: Recorder,
+        *,
+        visit: Visit,
+        account: Account | NoAccount,
+        subject: Subject,
     ) -> Failover:
         return Failover(
             plan,
             limits,
             recorder,
+            account=account,
+            subject=subject,
             gates=self._gates,
             visit=visit,
             backoff=self._backoff,
@@ -215,13 +298,18 @@ class Preparer:
         )
 
     def _plan(
-        self, target: Target, request: ChatRequest, options: CallOptions, visit: Visit
+        self,
+        target: Target,
+        request: ChatRequest,
+        subject: Subject,
+        options: CallOptions,
+        visit: Visit,
     ) -> list[Candidate | Skip]:
         """The target's candidates in order, those that can't serve this request as skips.
 
         The members of a pool that can serve it are ordered by the pool's strategy.
         """
-        fits = self._fitness(request, options)
+        fits = self._fitness(request, subject, options)
         only_first = flag(options, "fallback") is False
         credentials = self._credentials(options)
         plan: list[Candidate | Skip] = []
@@ -257,12 +345,13 @@ class Preparer:
         return plan
 
     def _fitness(
-        self, request: ChatRequest, options: CallOptions
+        self, request: ChatRequest, subject: Subject, options: CallOptions
     ) -> Callable[[Candidate], SwitchgearError | None]:
         """What tells why a candidate can't serve this request; ``None`` where it can."""
         needs = needs_of(request)
         region = text_option(options, "region")
-        ceiling = Ceiling.of(options.get("max_cost"), request, self._settler, self._tokens)
+        ceiling = Ceiling.of(options.get("max_cost"), subject, self._costing)
+        refuse_unpriced = self._config.pricing.unpriced == "refuse"
         prompt_tokens = _fewest_tokens(request)
 
         def fits(candidate: Candidate) -> SwitchgearError | None:
@@ -278,6 +367,11 @@ class Preparer:
                 error = InvalidRequestError(f"it is in {where}, not in {region}", param="region")
             if error is None and ceiling is not None:
                 error = ceiling.exceeded(candidate)
+            if error is None and refuse_unpriced and self._costing.price(candidate) is None:
+                error = UnboundedCostError(
+                    'it has no price; add it to the price table, or set pricing.unpriced = "warn"',
+                    param="model",
+                )
             return error
 
         return fits

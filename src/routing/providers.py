@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..config import BUILT_IN, Config, ProviderConfig
 from ..errors import PluginError, SwitchgearError
@@ -23,11 +23,19 @@ class Providers:
         config: Where they are described.
         registry: Where their plugins are found.
         given: Ready-made providers by name, in place of configured ones.
+        priced_as: Whose prices a provider's calls are billed at; its plugin's by default.
     """
 
     def __init__(
-        self, config: Config, registry: Registry, given: Mapping[str, Provider] | None = None
+        self,
+        config: Config,
+        registry: Registry,
+        given: Mapping[str, Provider] | None = None,
+        *,
+        priced_as: Callable[[ProviderConfig], str] | None = None,
     ) -> None:
+        self._priced_as = priced_as
+        self._kinds: dict[str, str] = {}
         self._config = config
         self._registry = registry
         self._made: dict[str, tuple[Provider, ProviderConfig]] = {}
@@ -52,6 +60,14 @@ class Providers:
                 if made is None:
                     made = self._made[name] = self._make(self._config.provider(name))
         return made
+
+    def kind(self, settings: ProviderConfig) -> str:
+        """The name under which its prices are looked up."""
+        kind = self._kinds.get(settings.name)
+        if kind is None:
+            kind = self._priced_as(settings) if self._priced_as is not None else settings.plugin
+            self._kinds[settings.name] = kind
+        return kind
 
     def knows(self, name: str) -> bool:
         """There is a provider of that name."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..accounting.money import Pico, usd
 from ..clock import Clock
-from ..completion import Usage
 from ..decision import Outcome, Step, Trace
 from ..errors import SwitchgearError
 
@@ -38,6 +38,32 @@ class Recorder:
         """A candidate that was not tried."""
         step = Step(candidate, "skipped", reason, started=self.elapsed())
         self._steps.append(step)
+
+    def cached(self, candidate: str, reason: str, first_token: float | None) -> None:
+        """An answer that cost nothing.
+
+        Args:
+            candidate: Who once gave it.
+            reason: How it came to be there.
+            first_token: Seconds from the start of the call to the first delta.
+        """
+        began = max((step.started + step.duration for step in self._steps), default=0.0)
+        step = Step(
+            candidate,
+            "cached",
+            reason,
+            started=began,
+            duration=max(0.0, self.elapsed() - began),
+            time_to_first_token=None if first_token is None else max(0.0, first_token - began),
+            cost=Decimal(0),
+        )
+        self._steps.append(step)
+
+    def heard(self, trace: Trace) -> None:
+        """What another call went through on behalf of this one, which it costs nothing."""
+        self._steps += (
+            msgspec.structs.replace(step, cost=None, bound=None) for step in trace.steps
+        )
 
     def fail(self, turn: Turn, error: SwitchgearError) -> None:
         """An attempt that ended in an error."""
@@ -73,6 +99,13 @@ class Recorder:
         self._add(turn, outcome, reason=reason, time_to_first_token=wait, request_id=request_id)
 
     def _add(self, turn: Turn, outcome: Outcome, **fields: Any) -> None:
+        charge = turn.booked.charge if turn.booked is not None else None
+        if charge is not None and not charge.nothing:
+            fields["cost"] = _dollars(charge.cost)
+            fields["bound"] = _dollars(charge.bound)
+            if charge.usage is not None:
+                fields["input_tokens"] = charge.usage.input_tokens
+                fields["output_tokens"] = charge.usage.output_tokens
         self._steps.append(
             Step(
                 turn.candidate.name,
@@ -87,16 +120,10 @@ class Recorder:
             )
         )
 
-    def settle(self, usage: Usage, cost: Decimal | None, bound: Decimal | None) -> None:
-        """What the last attempt used and cost, and the most that it can have cost."""
-        self._steps[-1] = msgspec.structs.replace(
-            self._steps[-1],
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost=cost,
-            bound=bound,
-        )
-
     def trace(self) -> Trace:
         """The record so far."""
         return Trace(self._target, tuple(self._steps), self._labels)
+
+
+def _dollars(amount: Pico | None) -> Decimal | None:
+    return usd(amount) if amount is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,15 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
-from ..accounting.pricing import default_prices
-from ..accounting.tokens import TokenCounter
+from ..accounting.budgets.applied import Rules
+from ..accounting.budgets.budgets import Budgets
+from ..accounting.budgets.watch import BudgetEvent
+from ..accounting.ledger.ledger import Ledger
+from ..accounting.prices.table import prices_over
+from ..accounting.prices.vendors import vendor_of
+from ..accounting.tokens.counter import TokenCounter
 from ..clock import Clock, SystemClock
 from ..completion import Completion, EmbeddingResult, TokenCount
 from ..config import Config
 from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
+from .books import Books
 from .breaker_values import BreakerChange
 from .cooldown import Cooldowns
+from .costing import Costing
 from .gates import Gates
 from .health import Health, health_of
 from .lifecycle import Lifecycle
@@ -26,16 +34,21 @@ from .options import CallOptions
 from .plan import plugin_fault
 from .prepare import Preparer
 from .providers import Providers
-from .settle import Settler
 from .streaming import CompletionStream
 
 if TYPE_CHECKING:
-    from ..accounting.pricing import PriceTable
+    from ..accounting.prices.table import PriceTable
+    from ..accounting.reports.spend import Spend
+    from ..accounting.reports.standing import BudgetStatus
+    from .cached import CachedCalls
 
-__all__ = ["Listener", "Router"]
+__all__ = ["BudgetListener", "Listener", "Router"]
 
 Listener: TypeAlias = Callable[[BreakerChange], object]
 """Told of a circuit's change."""
+
+BudgetListener: TypeAlias = Callable[[BudgetEvent], object]
+"""Told of what happens to a budget."""
 
 _log = logging.getLogger("switchgear.routing")
 
@@ -70,10 +83,18 @@ class Router:
     ) -> None:
         clock = clock or SystemClock()
         self._config = config
+        self._clock = clock
         self._lifecycle = Lifecycle()
-        self._providers = Providers(config, registry or Registry(), providers)
+        table = prices_over(config.pricing.tables, prices)
+        self._providers = Providers(
+            config,
+            registry or Registry(),
+            providers,
+            priced_as=lambda settings: vendor_of(settings.plugin, settings.base_url, table),
+        )
         self._tokens = TokenCounter()
         self._listeners: list[Listener] = []
+        self._budget_listeners: list[BudgetListener] = []
         self._gates = Gates(
             breaker=config.breaker,
             cooldowns=Cooldowns(clock),
@@ -81,17 +102,28 @@ class Router:
             clock=clock,
             on_change=self._tell,
         )
+        rules = Rules(config.budgets)
+        self._ledger = Ledger(
+            config.ledger, clock=clock, ask=lambda: rules.counted, rules=tuple(rules.counted)
+        )
+        self._budgets = Budgets(rules, self._ledger, clock, on_event=self._tell_of_budget)
+        costing = Costing(table, self._tokens, clock)
+        self._books = Books(self._ledger, self._budgets, costing, clock)
         self._preparer = Preparer(
             config,
             self._providers,
             gates=self._gates,
             lifecycle=self._lifecycle,
-            settler=Settler(prices or default_prices(), self._tokens, clock),
-            tokens=self._tokens,
+            books=self._books,
             clock=clock,
             draw=draw or random.Random(),  # noqa: S311 - jitter, not a secret
         )
         self._streams: set[CompletionStream] = set()
+        self._cached: CachedCalls | None = None
+        if config.cache is not None:
+            from .cached import CachedCalls
+
+            self._cached = CachedCalls(config.cache, config, self._providers, clock)
         self._providers.prepare(_named(config))
 
     @classmethod
@@ -148,6 +180,9 @@ class Router:
         """
         self._lifecycle.check()
         call = self._preparer.prepare(model, messages, options)
+        if self._cached is not None:
+            return await self._cached.complete(call, self._preparer.cache_terms(options))
+        call = await call.within_budget()
         return await call.complete()
 
     def stream(
@@ -167,7 +202,11 @@ class Router:
         """
         self._lifecycle.check()
         call = self._preparer.prepare(model, messages, options, stream=True)
-        return CompletionStream(call, on_open=self._streams.add, on_close=self._streams.discard)
+        opened, closed = self._streams.add, self._streams.discard
+        if self._cached is not None:
+            terms = self._preparer.cache_terms(options)
+            return self._cached.stream(call, terms, on_open=opened, on_close=closed)
+        return CompletionStream(call, on_open=opened, on_close=closed)
 
     async def embed(
         self,
@@ -207,7 +246,7 @@ class Router:
             AllProvidersFailedError: The provider was asked, and failed.
         """
         self._lifecycle.check()
-        call = self._preparer.prepare(model, messages, options)
+        call = self._preparer.prepare(model, messages, options, booked=False)
         return await call.count_tokens(self._tokens)
 
     async def list_models(self, provider: str) -> tuple[str, ...]:
@@ -240,6 +279,78 @@ class Router:
         ``print(router.health())`` is for a person, ``to_dict()`` for a machine. No I/O.
         """
         return health_of(self._gates)
+
+    async def spend(
+        self,
+        *,
+        by: str | Sequence[str] = (),
+        since: Any = None,
+        until: Any = None,
+        timezone: str = "UTC",
+        **filters: Any,
+    ) -> Spend:
+        """What was spent, as the ledger has it: every attempt of every process that shares it.
+
+        Args:
+            by: Names to divide it by: ``agent``, ``project``, ``agent_type``, ``run``,
+                ``session``, ``api_key``, ``group``, ``provider``, ``model``, ``outcome``,
+                ``hour``, ``day``, ``month``, ``tag:NAME``.
+            since: From when: a date, a time, ISO text, or ``"7d"``, ``"today"``, ``"month"``.
+            until: Until when, in the same forms; up to now where it is left out.
+            timezone: Where hours, days and months begin.
+            filters: Only what has these: ``project_id``, ``agent_id``, ``agent_type``,
+                ``run_id``, ``session_id``, ``api_key_id``, ``group``, ``provider``, ``model``,
+                ``tags``.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; ``param`` names it.
+            LedgerError: The ledger can't be read.
+        """
+        from ..accounting.reports.spend import report, spend_query
+
+        self._lifecycle.check()
+        query = spend_query(
+            by=by, since=since, until=until, timezone=timezone, now=self._present(), **filters
+        )
+        await self._ledger.ready()
+        await self._ledger.flush()
+        return await self._ledger.read(lambda store: report(store, query))
+
+    async def budgets(self) -> tuple[BudgetStatus, ...]:
+        """How every configured budget stands, in all processes that share the ledger.
+
+        A budget for each value of something answers with every value that has spent anything in
+        its present period, the fullest first.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        from ..accounting.reports.standing import budget_statuses
+
+        self._lifecycle.check()
+        rules, now = self._config.budgets, self._present()
+        await self._ledger.ready()
+        await self._ledger.flush()
+        return await self._ledger.read(lambda store: budget_statuses(store, rules, now))
+
+    def _present(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
+
+    def on_budget(self, listener: BudgetListener) -> None:
+        """Have it told when a part of a budget is spent, and when one was overrun.
+
+        Args:
+            listener: Called on the event loop with a ``BudgetEvent``; it must not block. What it
+                raises is logged and goes no further.
+        """
+        self._budget_listeners.append(listener)
+
+    def _tell_of_budget(self, event: BudgetEvent) -> None:
+        for listener in self._budget_listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - somebody else's code
+                _log.exception("a listener failed on %s", event)
 
     def on_change(self, listener: Listener) -> None:
         """Have it told whenever a circuit changes; what it raises is logged and goes no further.
@@ -304,7 +415,14 @@ class Router:
         self._gates.close()
         for stream in tuple(self._streams):
             await stream.aclose()
-        await self._providers.aclose()
+        try:
+            if self._cached is not None:
+                await self._cached.aclose()
+        finally:
+            try:
+                await self._providers.aclose()
+            finally:
+                await self._books.aclose()
 
     async def __aenter__(self) -> Self:
         self._lifecycle.check()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from ..clock import Clock
 
-__all__ = ["CandidateStats", "Flight", "Known", "StatsSettings"]
+__all__ = ["CandidateStats", "Figure", "Flight", "Known", "StatsSettings"]
 
 
 class StatsSettings(msgspec.Struct, frozen=True):
@@ -53,6 +54,18 @@ class Known(NamedTuple):
     freshness: float
 
 
+class Figure(NamedTuple):
+    """A figure as replicas exchange it.
+
+    Attributes:
+        value: In seconds, or a rate.
+        age: Seconds since it was observed.
+    """
+
+    value: float
+    age: float
+
+
 class CandidateStats:
     """The recent past of one candidate, in numbers that age with the monotonic clock.
 
@@ -81,7 +94,18 @@ class CandidateStats:
 
     @property
     def in_flight(self) -> int:
-        """Attempts that have begun and not ended; streams count until they are at their end."""
+        """Attempts that have begun and not ended; streams count until they are at their end.
+
+        Those of other replicas included, where they were heard of just now.
+        """
+        figures = self._figures
+        if not figures.elsewhere or figures.clock.monotonic() > figures.elsewhere_until:
+            return figures.in_flight
+        return figures.in_flight + figures.elsewhere
+
+    @property
+    def here(self) -> int:
+        """Those of them that this process has sent."""
         return self._figures.in_flight
 
     def begin(self, *, stream: bool) -> Flight:
@@ -106,6 +130,33 @@ class CandidateStats:
     def failure_rate(self, now: float) -> float:
         """0 to 1: how much it fails. Moves as ``StatsSettings`` says, and fades with time."""
         return self._figures.failure_rate(now)
+
+    def observed(self) -> dict[str, Figure]:
+        """What was observed here since this was last asked: ``first``, ``token``, ``failures``."""
+        figures, now = self._figures, self._figures.clock.monotonic()
+        found = {
+            name: Figure(average.value, now - average.at)
+            for name, average in (("first", figures.first_token), ("token", figures.per_token))
+            if average.take_news()
+        }
+        if figures.failures_news:
+            figures.failures_news = False
+            found["failures"] = Figure(figures.failure_rate(now), 0.0)
+        return found
+
+    def learn(self, figures: Mapping[str, Figure]) -> None:
+        """Take over what other replicas observed, where nobody here has for a half-life."""
+        mine, now = self._figures, self._figures.clock.monotonic()
+        for name, average in (("first", mine.first_token), ("token", mine.per_token)):
+            if name in figures:
+                average.learn(figures[name].value, now - figures[name].age, now)
+        if "failures" in figures:
+            mine.learn_failures(figures["failures"], now)
+
+    def learn_load(self, attempts: int, seconds: float) -> None:
+        """How many attempts other replicas have in flight; believed for so long."""
+        self._figures.elsewhere = attempts
+        self._figures.elsewhere_until = self._figures.clock.monotonic() + seconds
 
     def longest_wait(self, now: float) -> float:
         """Seconds that the oldest stream without a first token has waited; 0 for none.
@@ -205,6 +256,9 @@ class _Figures:
         "_failed_at",
         "_failures",
         "clock",
+        "elsewhere",
+        "elsewhere_until",
+        "failures_news",
         "first_token",
         "in_flight",
         "per_token",
@@ -221,8 +275,19 @@ class _Figures:
         # In the order in which they began: the first has waited longest. A plain dict would have
         # to step over all that left before it.
         self.waiting: OrderedDict[Flight, float] = OrderedDict()
+        self.elsewhere = 0
+        self.elsewhere_until = 0.0
+        self.failures_news = False
         self._failures = 0.0
         self._failed_at = 0.0
+
+    def learn_failures(self, figure: Figure, now: float) -> None:
+        """Others' failure rate, where what was seen here is older than a half-life."""
+        at = now - figure.age
+        if self._failures and now - self._failed_at < self.settings.half_life:
+            return
+        if at > self._failed_at or not self._failures:
+            self._failures, self._failed_at = figure.value, at
 
     def failure_rate(self, now: float) -> float:
         if not self._failures:
@@ -234,11 +299,13 @@ class _Figures:
         rate = self.failure_rate(now)
         self._failures = rate + (1.0 - rate) * self.settings.blame
         self._failed_at = now
+        self.failures_news = True
 
     def credit(self, now: float) -> None:
         if self._failures:
             self._failures = self.failure_rate(now) * (1.0 - self.settings.credit)
             self._failed_at = now
+            self.failures_news = True
 
     def waited(self, seconds: float, now: float) -> None:
         """No first token came in that time."""
@@ -269,27 +336,39 @@ class _PeakEwma:
         half_life: Seconds.
     """
 
-    __slots__ = ("_at", "_half_life", "_seen", "value")
+    __slots__ = ("_half_life", "_news", "_seen", "at", "value")
 
     def __init__(self, usual: float, half_life: float) -> None:
         self.value = usual
         self._half_life = half_life
-        self._at = 0.0
+        self.at = 0.0
         self._seen = False
+        self._news = False
 
     def observe(self, value: float, now: float) -> None:
         if not self._seen or value >= self.value:
             self.value = value
         else:
-            old = _fading(now - self._at, self._half_life)
+            old = _fading(now - self.at, self._half_life)
             self.value = self.value * old + value * (1.0 - old)
-        self._at = now
-        self._seen = True
+        self.at = now
+        self._seen = self._news = True
+
+    def take_news(self) -> bool:
+        """Whether anything was observed since this was last asked."""
+        news, self._news = self._news, False
+        return news
+
+    def learn(self, value: float, at: float, now: float) -> None:
+        """Take over what was observed elsewhere, if it is newer and this is stale."""
+        if self._seen and (now - self.at < self._half_life or at <= self.at):
+            return
+        self.value, self.at, self._seen = value, at, True
 
     def known(self, now: float) -> Known:
         if not self._seen:
             return _UNKNOWN
-        return Known(self.value, _fading(now - self._at, self._half_life))
+        return Known(self.value, _fading(now - self.at, self._half_life))
 
 
 _UNKNOWN = Known(0.0, 0.0)

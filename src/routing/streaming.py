@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 
@@ -67,6 +67,11 @@ class CompletionStream:
         self._left = False
 
     @property
+    def call(self) -> RoutedCall:
+        """The call that answers: another one than at first where it was exchanged or resumed."""
+        return self._call
+
+    @property
     def completion(self) -> Completion:
         """The whole answer, usage and cost settled; what had arrived, where the stream broke.
 
@@ -85,6 +90,7 @@ class CompletionStream:
         self._entered = True
         self._on_open(self)
         try:
+            self._call = await self._call.within_budget()
             opened = await self._call.open()
         except BaseException:
             self._on_close(self)
@@ -188,7 +194,7 @@ class CompletionStream:
                 parsed = self._call.parse(reply)
             except SwitchgearError as exc:
                 malformed = exc
-            self._completion = self._call.settle_stream(opened, reply, "answered", "", parsed)
+            self._completion = self._settled(opened, reply, "answered", "", parsed=parsed)
         finally:
             await self._release(opened)
         if malformed is not None:
@@ -226,7 +232,7 @@ class CompletionStream:
 
     async def _break_off(self, opened: Opened, cause: SwitchgearError) -> None:
         opened.turn.entry.failed(cause, given=math.inf, granted=None)
-        await self._settle_early(opened, "interrupted", cause.message)
+        await self._settle_early(opened, "interrupted", cause.message, cause)
 
     def _interrupted(self, opened: Opened, cause: SwitchgearError) -> SwitchgearError:
         """The error for a stream that broke; what had arrived is in its ``completion``."""
@@ -247,7 +253,13 @@ class CompletionStream:
     async def _leave(self, opened: Opened) -> None:
         await self._settle_early(opened, "cancelled", "left before its end")
 
-    async def _settle_early(self, opened: Opened, outcome: Outcome, reason: str) -> None:
+    async def _settle_early(
+        self,
+        opened: Opened,
+        outcome: Outcome,
+        reason: str,
+        error: SwitchgearError | None = None,
+    ) -> None:
         """Settle what had arrived, and let go whatever happens."""
         try:
             reply = _snapshot(opened)
@@ -255,15 +267,28 @@ class CompletionStream:
             _log.warning("%s", exc.message)
             reply = Reply(parts=(), finish_reason="error")
         try:
-            self._completion = self._call.settle_stream(opened, reply, outcome, reason, None)
+            self._completion = self._settled(opened, reply, outcome, reason, error=error)
         finally:
             await self._release(opened)
 
+    def _settled(
+        self, opened: Opened, reply: Reply, outcome: Outcome, reason: str, **more: Any
+    ) -> Completion:
+        try:
+            return self._call.settle_stream(opened, reply, outcome, reason, **more)
+        except SwitchgearError:
+            raise
+        except Exception as exc:
+            # A plugin's reply may hold anything.
+            raise _broken(opened, exc) from exc
+
     async def _release(self, opened: Opened) -> None:
         self._on_close(self)
-        # Where nobody could tell the gates how it ended; else a no-op.
+        # Where nobody could tell gates and books how it ended; else no-ops.
         opened.turn.entry.left()
+        opened.turn.booking.cancelled()
         await let_go(opened.source)
+        await opened.turn.booking.safe()
 
 
 def _cut(opened: Opened) -> SwitchgearError:
@@ -274,9 +299,12 @@ def _cut(opened: Opened) -> SwitchgearError:
 
 def _snapshot(opened: Opened) -> Reply:
     try:
-        return opened.source.snapshot()
+        reply: object = opened.source.snapshot()
     except Exception as exc:
         raise _broken(opened, exc) from exc
+    if not isinstance(reply, Reply):
+        raise _broken(opened, TypeError(f"snapshot() gave {type(reply).__name__}, not a Reply"))
+    return reply
 
 
 def _deadline(opened: Opened) -> SwitchgearError:

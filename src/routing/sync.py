@@ -11,15 +11,19 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from ..completion import Completion, EmbeddingResult, StreamEvent, TokenCount
 from ..config import Config
 from ..errors import LifecycleError
 from ..providers.base import Capabilities
 from .options import CallOptions
-from .router import Router
+from .router import BudgetListener, Router
 from .streaming import CompletionStream
+
+if TYPE_CHECKING:
+    from ..accounting.reports.spend import Spend
+    from ..accounting.reports.standing import BudgetStatus
 
 __all__ = ["SyncCompletionStream", "SyncRouter"]
 
@@ -100,6 +104,18 @@ class SyncRouter:
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do; see :meth:`Router.capabilities`."""
         return self._router.capabilities(model)
+
+    def spend(self, **question: Any) -> Spend:
+        """What was spent; see :meth:`Router.spend`."""
+        return self._loop.run(self._router.spend(**question))
+
+    def budgets(self) -> tuple[BudgetStatus, ...]:
+        """How every budget stands; see :meth:`Router.budgets`."""
+        return self._loop.run(self._router.budgets())
+
+    def on_budget(self, listener: BudgetListener) -> None:
+        """Have it told of budgets, on the loop's thread; see :meth:`Router.on_budget`."""
+        self._router.on_budget(listener)
 
     def client(self, provider: str) -> Any:
         """The official SDK's own client of a provider, an asynchronous one."""

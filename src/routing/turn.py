@@ -8,10 +8,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from ..errors import ProviderTimeoutError, SwitchgearError
+from .booking import Booking
 from .gates import Entry
 from .plan import Candidate, plugin_fault
 
-__all__ = ["Attempt", "Hedge", "Limits", "Lost", "Turn", "broken", "timed_out"]
+__all__ = ["Attempt", "Limits", "Lost", "Turn", "broken", "timed_out"]
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
@@ -19,9 +20,6 @@ Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
 
 Lost: TypeAlias = Callable[["Turn", T | None], Awaitable[None]]
 """Told of an attempt that another one outran, with its outcome where that came too late."""
-
-Hedge: TypeAlias = Callable[["Turn"], Awaitable[tuple[T] | SwitchgearError]]
-"""Makes one attempt, and another one beside it where it takes too long."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -47,7 +45,7 @@ class Limits(msgspec.Struct, frozen=True):
     resume: bool = False
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct):
     """One attempt.
 
     Attributes:
@@ -58,6 +56,8 @@ class Turn(msgspec.Struct, frozen=True):
         waited: Seconds waited before it.
         repeat: 0 for the first attempt at this candidate.
         last: No candidate stands behind this one.
+        hedge: It runs beside a slower one.
+        booked: It in the books, from the moment before it is sent.
     """
 
     candidate: Candidate
@@ -67,6 +67,15 @@ class Turn(msgspec.Struct, frozen=True):
     waited: float
     repeat: int
     last: bool
+    hedge: bool = False
+    booked: Booking | None = None
+
+    @property
+    def booking(self) -> Booking:
+        """It in the books. Only for an attempt that has been opened there."""
+        if self.booked is None:
+            raise AssertionError("the attempt was not opened in the books")
+        return self.booked
 
 
 def timed_out(turn: Turn, exc: TimeoutError) -> SwitchgearError:

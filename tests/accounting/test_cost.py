@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from switchgear.accounting.cost import bound_of, cost_of
-from switchgear.accounting.rates import Price, Rates, Step
+from switchgear.accounting.cost import cost_of
+from switchgear.accounting.ledger.row import Row
+from switchgear.accounting.prices.rates import Fees, Price, Rates, Step
 from switchgear.completion import Usage
 
 # Primes: every way to count a token at a wrong rate gives a different sum.
@@ -20,11 +21,15 @@ RATES = Rates(
     audio_input=3001,
     audio_output=7001,
 )
-FLAT = Price(provider="p", model="m", rates=RATES)
+FEES = Fees(web_search=10_007, file_search=2_503, code_session=30_011)
+FLAT = Price(provider="p", model="m", rates=RATES, fees=FEES)
 DOUBLE = Rates(**{field: 2 * getattr(RATES, field) for field in RATES.__struct_fields__})
-STEPPED = Price(provider="p", model="m", rates=RATES, steps=(Step(1000, DOUBLE),))
+STEPPED = Price(provider="p", model="m", rates=RATES, steps=(Step(1000, DOUBLE),), fees=FEES)
+THIRDS = Price(provider="p", model="m", rates=RATES, per=3, fees=FEES)
 
 tokens = st.integers(0, 10**7)
+uses = st.integers(0, 100)
+anything = st.integers(-1000, 10**6)
 
 
 @st.composite
@@ -40,7 +45,17 @@ def usages(draw: st.DrawFn) -> Usage:
         output_tokens=rest + said + thought,
         audio_output_tokens=said,
         reasoning_tokens=thought,
+        web_searches=draw(uses),
+        file_searches=draw(uses),
+        code_sessions=draw(uses),
     )
+
+
+def paid(usage: Usage, price: Price) -> int:
+    """The cost, which must be known."""
+    cost = cost_of(usage, price)
+    assert type(cost) is int
+    return cost
 
 
 def added(one: Usage, other: Usage) -> Usage:
@@ -59,7 +74,7 @@ def test_each_token_is_paid_once_at_the_rate_of_its_kind() -> None:
         reasoning_tokens=30,
         audio_output_tokens=3,
     )
-    assert cost_of(usage, FLAT) == (
+    assert paid(usage, FLAT) == (
         63 * 1009 + 10 * 101 + 15 * 1259 + 5 * 2017 + 7 * 3001 + 47 * 5003 + 3 * 7001
     )
 
@@ -68,35 +83,35 @@ def test_a_real_call_costs_what_the_vendors_page_says() -> None:
     """Sonnet at 3 and 15 USD: a thousand tokens in, half of them cached, and two hundred out."""
     rates = msgspec.structs.replace(RATES, input=3_000_000, output=15_000_000, cache_read=300_000)
     usage = Usage(input_tokens=1000, cache_read_tokens=500, output_tokens=200)
-    cost = cost_of(usage, Price(provider="p", model="m", rates=rates))
+    cost = paid(usage, Price(provider="p", model="m", rates=rates, fees=FEES))
     assert cost == 4_650_000_000  # 0.00465 USD
 
 
 def test_nothing_costs_nothing() -> None:
-    assert cost_of(Usage(), FLAT) == 0
+    assert paid(Usage(), FLAT) == 0
 
 
 @given(usages(), usages())
 def test_two_usages_together_cost_as_much_as_one_by_one(one: Usage, other: Usage) -> None:
-    assert cost_of(added(one, other), FLAT) == cost_of(one, FLAT) + cost_of(other, FLAT)
+    assert paid(added(one, other), FLAT) == paid(one, FLAT) + paid(other, FLAT)
 
 
 @given(usages(), usages())
 def test_more_tokens_never_cost_less_even_across_a_step(one: Usage, more: Usage) -> None:
     for price in (FLAT, STEPPED):
-        assert cost_of(added(one, more), price) >= cost_of(one, price) >= 0
+        assert paid(added(one, more), price) >= paid(one, price) >= 0
 
 
 @given(st.lists(usages(), max_size=5), st.randoms(use_true_random=False))
 def test_the_order_of_calls_makes_no_difference(calls: list[Usage], random: Any) -> None:
     shuffled = list(calls)
     random.shuffle(shuffled)
-    assert sum(cost_of(u, STEPPED) for u in calls) == sum(cost_of(u, STEPPED) for u in shuffled)
+    assert sum(paid(u, STEPPED) for u in calls) == sum(paid(u, STEPPED) for u in shuffled)
 
 
-@given(st.builds(Usage, *([st.integers(-1000, 10**6)] * 8)))
+@given(st.builds(Usage, *([anything] * 8), st.booleans(), *([anything] * 3)))
 def test_a_usage_that_contradicts_itself_is_never_cheaper_than_its_total(usage: Usage) -> None:
-    cost = cost_of(usage, FLAT)
+    cost = paid(usage, FLAT)
     assert cost >= max(usage.input_tokens, 0) * RATES.cache_read
     assert cost >= max(usage.output_tokens, 0) * RATES.output
     assert cost >= max(usage.audio_input_tokens, 0) * RATES.audio_input
@@ -105,46 +120,80 @@ def test_a_usage_that_contradicts_itself_is_never_cheaper_than_its_total(usage: 
 
 def test_totals_that_leave_out_their_cached_part_are_still_paid_in_full() -> None:
     exclusive = Usage(input_tokens=10, cache_read_tokens=90, cache_write_tokens=20)
-    assert cost_of(exclusive, FLAT) == 90 * 101 + 20 * 1259
+    assert paid(exclusive, FLAT) == 90 * 101 + 20 * 1259
 
 
 def test_a_long_prompt_re_rates_the_whole_request() -> None:
     short = Usage(input_tokens=1000, output_tokens=100)
     long = Usage(input_tokens=1001, output_tokens=100)
-    assert cost_of(short, STEPPED) == 1000 * 1009 + 100 * 5003
-    assert cost_of(long, STEPPED) == 2 * (1001 * 1009 + 100 * 5003)
+    assert paid(short, STEPPED) == 1000 * 1009 + 100 * 5003
+    assert paid(long, STEPPED) == 2 * (1001 * 1009 + 100 * 5003)
 
 
 def test_cached_tokens_count_towards_the_step() -> None:
     usage = Usage(input_tokens=1001, cache_read_tokens=1000)
-    assert cost_of(usage, STEPPED) == 2 * (1009 + 1000 * 101)
+    assert paid(usage, STEPPED) == 2 * (1009 + 1000 * 101)
 
 
-@given(usages(), tokens, tokens)
-def test_a_bound_is_never_below_the_cost_of_what_it_bounds(
-    usage: Usage, more_in: int, more_out: int
+@given(usages(), usages())
+def test_a_fraction_of_a_pico_dollar_is_rounded_up_once_and_never_down(
+    one: Usage, other: Usage
 ) -> None:
-    for price in (FLAT, STEPPED):
-        bound = bound_of(usage.input_tokens + more_in, usage.output_tokens + more_out, price)
-        assert bound >= cost_of(usage, price)
+    together = paid(added(one, other), THIRDS)
+    fees = paid(added(one, other), FLAT) - paid(bare(added(one, other)), FLAT)
+    exact = paid(bare(added(one, other)), FLAT)
+    assert 0 <= 3 * (together - fees) - exact < 3
+    assert 0 <= paid(one, THIRDS) + paid(other, THIRDS) - together <= 1
 
 
-def test_a_bound_looks_at_the_lower_steps_too() -> None:
-    """No vendor does so today, but nothing says that a longer prompt may not be cheaper."""
-    cheaper = Rates(**dict.fromkeys(RATES.__struct_fields__, 1))
-    price = Price(provider="p", model="m", rates=RATES, steps=(Step(10, cheaper),))
-    assert bound_of(11, 1, price) >= cost_of(Usage(input_tokens=10, output_tokens=1), price)
+def bare(usage: Usage) -> Usage:
+    return msgspec.structs.replace(usage, web_searches=0, file_searches=0, code_sessions=0)
 
 
-@pytest.mark.parametrize(
-    ("options", "rate"),
-    [
-        ({}, 3001),
-        ({"audio": False}, 2017),
-        ({"audio": False, "long_cache": False}, 1259),
-    ],
-)
-def test_a_bound_is_as_tight_as_what_the_request_rules_out(
-    options: dict[str, bool], rate: int
+@given(usages())
+def test_a_cost_is_the_same_after_a_round_trip(usage: Usage) -> None:
+    row = Row(id=b"0" * 16, call_id=b"0" * 16, at=0, usage=usage, cost=paid(usage, STEPPED))
+    back = msgspec.msgpack.decode(msgspec.msgpack.encode(usage), type=Usage)
+    booked = msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=Row)
+    assert paid(back, STEPPED) == row.cost
+    assert booked == row
+    assert booked.usage is not None
+    assert paid(booked.usage, STEPPED) == booked.cost
+
+
+@given(usages(), st.sampled_from([name for name in Usage.__struct_fields__ if name != "estimated"]))
+def test_one_more_of_anything_never_costs_less_where_no_kind_is_cheaper(
+    usage: Usage, field: str
 ) -> None:
-    assert bound_of(10, 0, FLAT, **options) == 10 * rate
+    """At one rate for all, whatever the usage says of its parts."""
+    price = Price(
+        provider="p",
+        model="m",
+        rates=Rates(**dict.fromkeys(RATES.__struct_fields__, 11)),
+        fees=FEES,
+    )
+    more = msgspec.structs.replace(usage, **{field: getattr(usage, field) + 1})
+    assert paid(more, price) >= paid(usage, price)
+
+
+def test_fees_come_on_top_and_no_step_changes_them() -> None:
+    usage = Usage(input_tokens=1001, web_searches=2, file_searches=3, code_sessions=1)
+    assert paid(usage, STEPPED) == 2 * 1001 * 1009 + 2 * 10_007 + 3 * 2_503 + 30_011
+
+
+@pytest.mark.parametrize("use", ["web_searches", "file_searches", "code_sessions"])
+def test_a_use_without_a_known_fee_makes_the_cost_unknown_rather_than_lower(use: str) -> None:
+    known = Price(provider="p", model="m", rates=RATES)
+    usage = Usage(input_tokens=1)
+    assert cost_of(msgspec.structs.replace(usage, **{use: 1}), known) is None
+    assert cost_of(usage, known) == 1009
+
+
+def test_a_fee_of_nothing_is_known() -> None:
+    free = Price(provider="p", model="m", rates=RATES, fees=Fees(web_search=0))
+    assert cost_of(Usage(input_tokens=1, web_searches=9), free) == 1009
+
+
+@given(usages())
+def test_being_estimated_changes_no_cost(usage: Usage) -> None:
+    assert paid(msgspec.structs.replace(usage, estimated=True), FLAT) == paid(usage, FLAT)

@@ -78,7 +78,7 @@ async def test_an_answer(simulated_providers: SimulatedProviders, provider: Anth
         Answer(
             text="Hi there.",
             usage=TokenUsage(
-                input_tokens=140,
+                input_tokens=160,
                 output_tokens=5,
                 cache_read_tokens=100,
                 cache_write_tokens=30,
@@ -90,7 +90,7 @@ async def test_an_answer(simulated_providers: SimulatedProviders, provider: Anth
     assert reply.parts == (Text("Hi there."),)
     assert reply.finish_reason == "stop"
     assert reply.usage is not None
-    assert reply.usage.input_tokens == 140
+    assert reply.usage.input_tokens == 160
     assert reply.usage.cache_read_tokens == 100
     assert reply.usage.output_tokens == 5
     assert reply.model == MODEL

@@ -93,6 +93,7 @@ async def test_an_answer_to_a_signed_request(
     reply = await provider.complete(call(temperature=0.5))
     assert reply.parts == (Text("Hi."),)
     assert reply.usage.input_tokens == 9
+    assert reply.region == "eu", "the profile's"
     seen = simulated_providers.bedrock.last_request
     assert seen.path == "/model/eu.anthropic.claude-haiku-4-5-20251001-v1:0/invoke"
     assert seen.body["anthropic_version"] == "bedrock-2023-05-31"
@@ -103,7 +104,8 @@ async def test_an_answer_to_a_signed_request(
 async def test_newer_models_speak_the_newer_version(
     simulated_providers: SimulatedProviders, provider: Any
 ) -> None:
-    await provider.complete(call("anthropic.claude-opus-4-8"))
+    reply = await provider.complete(call("anthropic.claude-opus-4-8"))
+    assert reply.region == "eu-central-1", "the configured one's"
     seen = simulated_providers.bedrock.last_request
     assert seen.body["anthropic_version"] == "2026-10-21"
 

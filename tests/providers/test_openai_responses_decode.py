@@ -196,9 +196,7 @@ def test_an_item_that_lacks_what_the_api_promises_is_named(item: Any, named: str
     assert caught.value.request_id == "req_1"
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"{}", b'{"output":null}', b'{"output":[],"usage":3}', b"\xff"]
-)
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"output":null}', b"\xff"])
 def test_a_body_that_is_no_answer_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponseError, match="openai: malformed response"):
         decode_bytes(body)

@@ -75,7 +75,9 @@ async def provider(simulated_providers: SimulatedProviders) -> AsyncIterator[Any
 
 async def test_an_answer(simulated_providers: SimulatedProviders, provider: Any) -> None:
     simulated_providers.vertex.script(Answer(text="Hi."))
-    assert (await provider.complete(call())).parts == (Text("Hi."),)
+    reply = await provider.complete(call())
+    assert reply.parts == (Text("Hi."),)
+    assert reply.region == "europe-west1"
     seen = simulated_providers.vertex.last_request
     assert "/projects/acme/locations/europe-west1/publishers/anthropic/models/" in seen.path
     assert seen.path.endswith(":rawPredict")

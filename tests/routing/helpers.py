@@ -29,3 +29,22 @@ def router_over(*providers: ScriptedProvider, **settings: Any) -> Router:
 def virtual(*providers: ScriptedProvider, **settings: Any) -> Router:
     """The same, its clock that of the event loop (for tests under looptime)."""
     return router_over(*providers, clock=LoopClock(), **settings)
+
+
+class FakeClock:
+    """Time that moves when it is told to, backwards as well."""
+
+    def __init__(self, start: float = 1000.0) -> None:
+        self.time = start
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> float:
+        return 1_790_000_000.0 + self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds

@@ -30,25 +30,7 @@ from switchgear import (
 from switchgear.routing.breaker import Breaker, Permit, is_failure
 from switchgear.routing.breaker_values import BreakerChange, BreakerSettings, Refusal
 from switchgear.routing.breaker_window import ForwardTime, SlidingWindow
-
-
-class FakeClock:
-    """Time that moves when it is told to, backwards as well."""
-
-    def __init__(self, start: float = 1000.0) -> None:
-        self.time = start
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def now(self) -> float:
-        return 1_790_000_000.0 + self.time
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a breaker never waits")
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
+from tests.routing.helpers import FakeClock
 
 
 class Bench:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Circuit", "Features", "circuit_of", "held_by"]
+__all__ = ["Circuit", "Features", "circuit_of", "held_by", "unsettled_of"]
 
 
 class Circuit(msgspec.Struct, frozen=True):
@@ -43,6 +43,19 @@ def held_by(router: Any) -> int:
     return max(flights, leases) + waiters
 
 
+def unsettled_of(router: Any) -> str:
+    """What is still open in the books or set aside in the budgets; empty where nothing is."""
+    books, budgets = router._books, router._budgets
+    reserved = {key: held.reserved for key, held in budgets._slices._slices.items()}
+    left = {
+        "attempts": books._open,
+        "reserved": {key: amount for key, amount in reserved.items() if amount},
+        "waiters": len(budgets._waiters),
+        "rows": 0 if router._ledger._intake.empty else 1,
+    }
+    return ", ".join(f"{name}: {what}" for name, what in left.items() if what)
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Switches for invariants that need a part of the router.
 
@@ -50,6 +63,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
         retry_budget: Attempts per candidate stay within 1.2 × the calls that reach it + 10.
         circuit: Tells how a candidate's circuit stands.
         held: Counts what a router holds for its calls.
+        unsettled: Tells what is left open in its books.
         own_cancellations: A provider that raises ``CancelledError`` although nobody cancelled is a
             failure like any other.
         swallowed_cancellations: Where a plugin swallows a cancellation, no attempt follows it.
@@ -64,6 +78,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     retry_budget: bool = True
     circuit: Callable[[Any, str], Circuit | None] = circuit_of
     held: Callable[[Any], int] = held_by
+    unsettled: Callable[[Any], str] = unsettled_of
     own_cancellations: bool = True
     swallowed_cancellations: bool = True
     whole_is_whole: bool = True

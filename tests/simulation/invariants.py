@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from switchgear import (
@@ -12,7 +14,10 @@ from switchgear import (
     StreamInterruptedError,
     SwitchgearError,
 )
-from switchgear.decision import Trace
+from switchgear.accounting.budgets.keys import party_of
+from switchgear.accounting.ledger.row import Row
+from switchgear.accounting.money import usd
+from switchgear.decision import Step, Trace
 from switchgear.testing.answers import TokenUsage
 
 from .records import Attempt, CallRecord, Exchange
@@ -28,6 +33,9 @@ TOLERANCE = 0.05
 _EXACT = 1e-6
 _EARLY = 0.006
 """With less than this left, seconds, an attempt is not worth beginning."""
+
+_SHARED = {"Ledger._open", "Budgets._pump", "_quietly"}
+"""Tasks of the router's that whichever call needs them first begins for all."""
 
 _BEFORE_SENDING = {
     "UnsupportedParameterError",
@@ -112,7 +120,7 @@ class NothingLeft(Invariant):
         own = asyncio.current_task()
         for task, owner in self.world.tasks.items():
             # One that ended in this very turn of the loop is over, though not struck off yet.
-            over = task.done() or task is own or _finaliser(task)
+            over = task.done() or task is own or _finaliser(task) or _work(task) in _SHARED
             if owner == record.number and not over:
                 self.violate(f"call {record.number}: left a task: {_work(task)}")
         # Each call that is under way holds one place at most, and one for its hedge.
@@ -404,6 +412,84 @@ class BreakerHolds(Invariant):
             self.violate(f"{attempt.candidate}: an attempt through an open breaker")
 
 
+class BooksBalance(Invariant):
+    """Every attempt has one row, which says what the trace and the caller were told.
+
+    Nothing stays set aside, and what hard budgets count stays within their limits.
+    """
+
+    def finish(self) -> None:
+        world = self.world
+        left = world.features.unsettled(world.router)
+        if left:
+            self.violate(f"left in the books: {left}")
+        for record in world.calls:
+            self._call(record, world.booked.get(str(record.number), []))
+        self._budgets([row for rows in world.booked.values() for row in rows])
+
+    def _call(self, record: CallRecord, rows: list[Row]) -> None:
+        attempts = [] if record.plan.kind == "count" else record.attempts
+        tried = sorted(attempt.candidate for attempt in attempts)
+        booked = sorted(f"{row.provider}/{row.model}" for row in rows)
+        if booked != tried:
+            self.violate(f"call {record.number}: booked are {booked}, tried were {tried}")
+            return
+        if len({row.call_id for row in rows}) > 1 or len({row.id for row in rows}) < len(rows):
+            self.violate(f"call {record.number}: its rows have the ids of others")
+        rules = self.world.router._budgets.rules
+        for row in rows:
+            hard = rules.applying(party_of(row), row.at / 1_000_000, hard=True)
+            if set(row.budgets) != {each.key for each in hard}:
+                self.violate(f"call {record.number}: set aside from {row.budgets}, not {hard}")
+            if row.cost is None or row.bound is None or not 0 <= row.cost <= row.bound:
+                self.violate(f"call {record.number}: cost {row.cost}, bound {row.bound}")
+        trace = _trace(record)
+        if trace is not None:
+            told = sorted(_told(step) for step in trace.attempts)
+            amounts = sorted(_amounts(row) for row in rows)
+            if told != amounts:
+                self.violate(f"call {record.number}: the trace says {told}, booked are {amounts}")
+        self._result(record, rows)
+
+    def _result(self, record: CallRecord, rows: list[Row]) -> None:
+        result = record.result
+        if result is None or record.plan.kind == "count":
+            return
+        costs = [usd(row.cost or 0) for row in rows if row.usage == result.usage]
+        if result.cost not in costs:
+            self.violate(f"call {record.number}: it cost {result.cost}, booked are {costs}")
+
+    def _budgets(self, rows: list[Row]) -> None:
+        counted: dict[str, int] = {}
+        for row in rows:
+            for key in row.budgets:
+                counted[key] = counted.get(key, 0) + row.reserved
+            final = row.usage is not None and not row.usage.estimated
+            most = row.cost if final else max(self.world.begun[row.id].bound or 0, row.cost or 0)
+            if row.budgets and row.bound != most:
+                self.violate(f"{row.provider}: bound {row.bound}, where it can have cost {most}")
+        for applied, spent in self._limits(counted):
+            if spent > applied:
+                self.violate(f"{spent} of a hard budget of {applied} are spent")
+
+    def _limits(self, counted: dict[str, int]) -> Iterator[tuple[int, int]]:
+        rules = self.world.router._budgets.rules
+        for key, spent in counted.items():
+            hard = [each for each in rules.of_counter(key) if each.rule.hard]
+            if not hard:
+                self.violate(f"{key} is no hard budget's")
+            yield from ((each.limit, spent) for each in hard)
+
+
+def _told(step: Step) -> tuple[str, str, Decimal, Decimal]:
+    return step.candidate, step.outcome, step.cost or Decimal(0), step.bound or Decimal(0)
+
+
+def _amounts(row: Row) -> tuple[str, str, Decimal, Decimal]:
+    candidate = f"{row.provider}/{row.model}"
+    return candidate, row.outcome, usd(row.cost or 0), usd(row.bound or 0)
+
+
 INVARIANTS: tuple[type[Invariant], ...] = (
     EndsOnce,
     NothingLeft,
@@ -414,6 +500,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     RetriesAreBounded,
     RetryBudgetHolds,
     BreakerHolds,
+    BooksBalance,
 )
 
 

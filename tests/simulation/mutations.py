@@ -10,16 +10,23 @@ import msgspec
 import pytest
 
 from switchgear import ServerError
+from switchgear.accounting.budgets.slices import Slices
 from switchgear.completion import Usage
 from switchgear.providers import faults
 from switchgear.providers.stream import DecodedStream
 from switchgear.providers.wire import SdkWire
 from switchgear.routing import call as routing_call
+from switchgear.routing.account import Account
+from switchgear.routing.attempts import Attempts
+from switchgear.routing.booking import Booking
 from switchgear.routing.breaker import Breaker, Permit
 from switchgear.routing.call import RoutedCall
+from switchgear.routing.costing import Chat
+from switchgear.routing.deadline import Deadline
 from switchgear.routing.failover import Failover
 from switchgear.routing.gates import Entry
 from switchgear.routing.recorder import Recorder
+from switchgear.routing.repeats import Repeats
 from switchgear.routing.retry_budget import RetryBudget
 from switchgear.routing.settle import Settler
 from switchgear.routing.streaming import CompletionStream
@@ -50,17 +57,16 @@ def _take_cut_for_whole(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ignore_the_deadline(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Failover, "remaining", lambda self: 1e6)
+    patch.setattr(Deadline, "remaining", lambda self: 1e6)
 
 
 def _retry_once_more(patch: pytest.MonkeyPatch) -> None:
-    real = Failover.__init__
+    real = Repeats.__init__
 
-    def init(self: Any, *args: Any, **settings: Any) -> None:
-        real(self, *args, **settings)
-        self._repeats_left += 1
+    def init(self: Any, most: int, *args: Any) -> None:
+        real(self, most + 1, *args)
 
-    patch.setattr(Failover, "__init__", init)
+    patch.setattr(Repeats, "__init__", init)
 
 
 def _turn_the_chain_round(patch: pytest.MonkeyPatch) -> None:
@@ -111,13 +117,13 @@ def _drop_from_the_trace(patch: pytest.MonkeyPatch) -> None:
 
 
 def _around_attempts(patch: pytest.MonkeyPatch, before: Callable[[], None]) -> None:
-    real = Failover._once
+    real = Attempts.make
 
-    async def once(self: Any, *args: Any) -> Any:
+    async def make(self: Any, *args: Any) -> Any:
         before()
         return await real(self, *args)
 
-    patch.setattr(Failover, "_once", once)
+    patch.setattr(Attempts, "make", make)
 
 
 def _leave_a_task(patch: pytest.MonkeyPatch) -> None:
@@ -138,15 +144,15 @@ def _later(seconds: float) -> None:
 
 
 def _swallow_cancellation(patch: pytest.MonkeyPatch) -> None:
-    real = Failover._once
+    real = Attempts.make
 
-    async def once(self: Any, *args: Any) -> Any:
+    async def make(self: Any, *args: Any) -> Any:
         try:
             return await real(self, *args)
         except asyncio.CancelledError:
             raise ServerError("cancelled") from None
 
-    patch.setattr(Failover, "_once", once)
+    patch.setattr(Attempts, "make", make)
 
 
 def _forget_retry_after(patch: pytest.MonkeyPatch) -> None:
@@ -178,7 +184,7 @@ def _answer_with_another_call(patch: pytest.MonkeyPatch) -> None:
 
 
 def _lose_the_usage(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Settler, "usage", lambda *args, **settings: Usage(estimated=True))
+    patch.setattr(Chat, "usage", lambda *args, **settings: Usage(estimated=True))
 
 
 def _pass_every_breaker(patch: pytest.MonkeyPatch) -> None:
@@ -198,6 +204,49 @@ def _keep_the_place(patch: pytest.MonkeyPatch) -> None:
 def _repeat_without_end(patch: pytest.MonkeyPatch) -> None:
     """Only ``num_retries`` bounds what a failing candidate gets."""
     patch.setattr(RetryBudget, "_allowed", lambda self, now: True)
+
+
+def _forget_the_cancelled(patch: pytest.MonkeyPatch) -> None:
+    """Who is cancelled leaves no row, and its reservation stays."""
+    patch.setattr(Booking, "cancelled", lambda self: None)
+
+
+def _drop_the_failed(patch: pytest.MonkeyPatch) -> None:
+    """What failed is taken for what was never sent."""
+    patch.setattr(Booking, "failed", lambda self, error: self.never_sent())
+
+
+def _count_too_little(patch: pytest.MonkeyPatch) -> None:
+    """Where no final count came, the estimate is taken for the most that it can have cost."""
+    patch.setattr(Booking, "_most", lambda self: 0)
+
+
+def _reserve_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Account, "_wanted", lambda *args: None)
+
+
+def _look_without_reserving(patch: pytest.MonkeyPatch) -> None:
+    """Budgets are looked at and nothing is set aside: the classic of overspending."""
+    real = Slices.hold
+
+    def hold(self: Any, keys: Any, amount: int) -> Any:
+        found = real(self, keys, amount)
+        if found is not None:
+            self.release(found)
+        return found
+
+    patch.setattr(Slices, "hold", hold)
+
+
+def _spend_twice(patch: pytest.MonkeyPatch) -> None:
+    """The caller is told another cost than is booked."""
+    real = Settler.completion
+
+    def completion(self: Any, *args: Any, **settings: Any) -> Any:
+        found = real(self, *args, **settings)
+        return msgspec.structs.replace(found, cost=found.cost and found.cost * 2)
+
+    patch.setattr(Settler, "completion", completion)
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -220,4 +269,10 @@ MUTATIONS: dict[str, Mutation] = {
     "every refusal is a server error": Mutation(_mistake_every_status, "ErrorsAreMapped"),
     "the answer is another call's": Mutation(_answer_with_another_call, "RepliesAreWhole"),
     "the usage is lost": Mutation(_lose_the_usage, "RepliesAreWhole"),
+    "who is cancelled is not booked": Mutation(_forget_the_cancelled, "BooksBalance"),
+    "what failed is not booked": Mutation(_drop_the_failed, "BooksBalance"),
+    "an estimate bounds what it estimates": Mutation(_count_too_little, "BooksBalance"),
+    "nothing is reserved": Mutation(_reserve_nothing, "BooksBalance"),
+    "budgets are only looked at": Mutation(_look_without_reserving, "BooksBalance"),
+    "the caller is told another cost": Mutation(_spend_twice, "BooksBalance"),
 }

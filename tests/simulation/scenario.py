@@ -142,7 +142,7 @@ def scenario_of(seed: int) -> Scenario:
         return _storm(seed, draw)
     span = draw.uniform(60, 300)
     providers = tuple(_provider(draw, i, span) for i in range(draw.randint(2, 4)))
-    config = _config(draw, providers)
+    config = {**_config(draw, providers), **_money(random.Random(f"money {seed}"))}
     calls = tuple(
         _call(draw, number, span, providers, config) for number in range(draw.randint(12, 28))
     )
@@ -174,6 +174,7 @@ def _storm(seed: int, draw: random.Random) -> Scenario:
         "groups": {"group-0": {"chain": ["compatible-0/m-small"], "timeout": 30}},
         "breaker": {"consecutive_failures": 1000, "failure_rate": 1.0, "minimum_calls": 1000},
         "retry": {"num_retries": 5, "backoff_base": 0.2, "backoff_max": 1.0},
+        **_money(random.Random(f"money {seed}")),
     }
     calls = tuple(
         CallPlan(
@@ -181,7 +182,7 @@ def _storm(seed: int, draw: random.Random) -> Scenario:
             at=draw.uniform(0, 40),
             kind=draw.choice(("complete", "stream")),
             target="group-0",
-            options={},
+            options={"tags": {"call": str(number)}},
         )
         for number in range(60)
     )
@@ -255,6 +256,27 @@ def _config(draw: random.Random, providers: tuple[ProviderPlan, ...]) -> dict[st
     return config
 
 
+def _money(draw: random.Random) -> dict[str, Any]:
+    """Prices of the world's own models, a ledger, and mostly budgets: roomy ones and tight ones."""
+    price = {"input": 3, "output": 15}
+    model = {"prices": price, "context_window": 8000, "max_output_tokens": 4000}
+    prices = {"kinds": ["rogue"], "models": dict.fromkeys(OTHERS, model)}
+    money: dict[str, Any] = {
+        "ledger": {"url": "memory:"},
+        "pricing": {"prices": {"openai-compatible": prices}},
+    }
+    if draw.random() < 0.7:
+        usd = draw.choice((100, 100, 1, 0.3, 0.1))
+        scope = draw.choice(("global", "project:*", "agent:*", "provider:*"))
+        period = draw.choice(("ever", "day", "hour"))
+        hard = {"scope": scope, "usd": usd, "period": period}
+        soft = {"scope": "global", "usd": 0.05, "period": "day", "enforcement": "soft"}
+        money["budgets"] = [hard, soft]
+        if draw.random() < 0.3:
+            money["budgets"].append({"scope": "tag:call=*", "usd": 0.2, "period": "ever"})
+    return money
+
+
 def _limit(draw: random.Random) -> dict[str, Any]:
     limit: dict[str, Any] = {"rpm": draw.choice((6, 60))}
     _maybe(draw, limit, 0.5, concurrency=draw.choice((1, 3)))
@@ -309,7 +331,7 @@ def _call(
         at=draw.uniform(0, span) if draw.random() < 0.5 else span * 0.4 + draw.uniform(0, 3),
         kind=kind,
         target=target,
-        options=_options(draw, kind),
+        options={**_options(draw, kind), "tags": {"call": str(number)}},
         cancel_after=draw.choice((0.0, draw.uniform(0, 3), draw.uniform(0, 20)))
         if cancelled
         else None,

@@ -7,10 +7,13 @@ import contextvars
 import gc
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from switchgear import Config, Router, SwitchgearError
+from switchgear.accounting.ledger.row import Row
+from switchgear.accounting.ledger.store import Booked, Counted, Store
 from switchgear.providers import anthropic, openai_compatible
 from switchgear.providers.base import Provider, ProviderSettings
 from switchgear.providers.openai_family import bearer
@@ -56,6 +59,8 @@ class World:
         self.calls = [CallRecord(plan=plan) for plan in scenario.calls]
         self.exchanges: list[Exchange] = []
         self.open: dict[Exchange, None] = {}
+        self.begun: dict[bytes, Row] = {}
+        self.booked: dict[str, list[Row]] = {}
         self.tasks: dict[asyncio.Task[Any], int | None] = {}
         self.closing = False
         self.main_task: asyncio.Task[Any] | None = None
@@ -191,7 +196,29 @@ class World:
         )
         _put_in_order(router)
         _put_in_order(router._lifecycle)
+        begin = router._ledger.begin
+
+        def begun(row: Row) -> Awaitable[None] | None:
+            self.begun[row.id] = row
+            return begin(row)
+
+        vars(router._ledger)["begin"] = begun
+        drain = router._ledger._store
+        drain._make = partial(self._watched_store, drain._make)
         return router
+
+    def _watched_store(self, make: Callable[[], Store]) -> Store:
+        """The ledger's database, every row that is booked into it written down by its call."""
+        store = make()
+        book = store.book
+
+        def watched(writer: str, upto: int, rows: Sequence[Row], ask: frozenset[Counted]) -> Booked:
+            for row in rows:
+                self.booked.setdefault(row.tags.get("call", ""), []).append(row)
+            return book(writer, upto, rows, ask)
+
+        vars(store)["book"] = watched
+        return store
 
     async def _close(self, after: float) -> None:
         await asyncio.sleep(after)

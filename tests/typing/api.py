@@ -8,9 +8,11 @@ from switchgear import (
     Completion,
     CompletionStream,
     EmbeddingResult,
+    LLMGateway,
     Message,
     Router,
     StreamEvent,
+    SyncLLMGateway,
     SyncRouter,
     Text,
     TokenCount,
@@ -54,6 +56,42 @@ async def calls(router: Router) -> None:
 
     assert_type(await router.embed("openai/text-embedding-3-small", ["a"]), EmbeddingResult)
     assert_type(await router.count_tokens("g", "hi"), TokenCount)
+
+
+async def for_agents(router: Router) -> None:
+    gateway = LLMGateway(router)
+    assert_type(gateway.router, Router)
+    assert_type(gateway.agent_types, Mapping[str, str])
+    reply = await gateway.complete(
+        agent_id="a1",
+        project_id="p1",
+        messages=[{"role": "user", "content": "hi"}],
+        model_preference="high-reasoning",
+    )
+    assert_type(reply, Completion)
+    assert_type(reply["choices"][0]["message"]["content"], Any)
+    assert_type({**reply}, dict[str, Any])
+    await gateway.complete("a1", "p1", "hi", "fast-response", max_tokens=5, tags={"team": "x"})
+    async with gateway.stream("a1", "p1", "hi", agent_type="QA Engineer") as stream:
+        assert_type(stream, CompletionStream)
+    async with LLMGateway() as owner, LLMGateway.from_file("switchgear.toml") as other:
+        assert_type(owner, LLMGateway)
+        assert_type(other, LLMGateway)
+
+
+async def refused_to_agents(gateway: LLMGateway) -> None:
+    await gateway.complete("a1", "p1")  # type: ignore[call-arg]
+    await gateway.complete("a1", "p1", "hi", temprature=1)  # type: ignore[call-arg]
+    await gateway.complete("a1", None, "hi")  # type: ignore[arg-type]
+
+
+def for_agents_in_threads(router: SyncRouter) -> None:
+    with SyncLLMGateway(router) as gateway:
+        assert_type(gateway.router, SyncRouter)
+        assert_type(gateway.complete("a1", "p1", "hi", agent_type="QA Engineer"), Completion)
+        with gateway.stream("a1", "p1", "hi") as stream:
+            for event in stream:
+                assert_type(event, StreamEvent)
 
 
 async def refused(router: Router) -> None:

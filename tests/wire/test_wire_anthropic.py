@@ -112,6 +112,7 @@ def usage_in(message: dict[str, Any]) -> Usage:
             "ephemeral_1h_input_tokens", 0
         ),
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens", 0),
+        web_searches=(usage.get("server_tool_use") or {}).get("web_search_requests", 0),
     )
 
 

@@ -11,17 +11,16 @@ from typing import Any
 
 import msgspec
 
-from ...completion import FinishReason, Usage
+from ...completion import FinishReason
 from ...errors import MalformedResponseError
 from ...messages import Native, NativeBlock, Part, Reasoning, Text, ToolCall
 from .. import faults
 from ..base import Reply, ResponseMeta
 from .anthropic_blocks import AUTHOR
+from .anthropic_usage import billed_apart, raw_usage, region_of, tier_of, usage_of
 
 __all__ = [
-    "RawUsage",
     "StopDetails",
-    "billed_apart",
     "decode_count",
     "decode_models",
     "decode_reply",
@@ -29,7 +28,6 @@ __all__ = [
     "native_of",
     "refusal_warning",
     "tool_native",
-    "usage_of",
 ]
 
 _FINISH: dict[str, FinishReason] = {
@@ -47,39 +45,6 @@ _FINISH: dict[str, FinishReason] = {
 _TOOL_USE = frozenset({"type", "id", "name", "input"})
 
 
-class _CacheCreation(msgspec.Struct):
-    ephemeral_1h_input_tokens: int | None = None
-    ephemeral_5m_input_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    thinking_tokens: int | None = None
-
-
-class _Counts(msgspec.Struct):
-    """Tokens as the API counts: ``input_tokens`` are only those that no cache has to do with."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-
-
-class _Iteration(_Counts):
-    """One run of a model; an answer may take several, of more than one model."""
-
-    type: str = ""
-    model: str | None = None
-
-
-class RawUsage(_Counts):
-    """``usage``. Its counts leave out what ``iterations`` says of compactions and advisors."""
-
-    output_tokens_details: _OutputDetails | None = None
-    iterations: list[_Iteration] | None = None
-
-
 class StopDetails(msgspec.Struct):
     """Why the model refused."""
 
@@ -95,7 +60,8 @@ class _Message(msgspec.Struct):
     content: list[dict[str, Any]] = []
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
-    usage: RawUsage | None = None
+    usage: Any = None
+    container: Any = None
     error: Any = None
 
 
@@ -126,8 +92,18 @@ def decode_reply(
     meta: ResponseMeta,
     answer_tool: str | None,
     warnings: tuple[str, ...],
+    region: str | None = None,
 ) -> Reply:
     """Decode a whole answer.
+
+    Args:
+        body: The answer as received.
+        provider: The provider's name in the configuration.
+        model: The model that was asked.
+        meta: Headers.
+        answer_tool: The tool whose arguments are the answer's text.
+        warnings: What the request already has to say.
+        region: Where it was answered, where the platform knows better than the answer.
 
     Raises:
         MalformedResponseError: It is not what the API promises.
@@ -146,18 +122,21 @@ def decode_reply(
         raise _malformed("no content and no stop_reason", provider, model, meta)
     if (warning := refusal_warning(message.stop_details)) is not None:
         warnings = (*warnings, warning)
-    warnings = (*warnings, *billed_apart(message.usage))
+    usage = raw_usage(message.usage)
+    warnings = (*warnings, *billed_apart(usage))
     calls = any(isinstance(part, ToolCall) for part in parts)
     return Reply(
         parts=tuple(parts),
         finish_reason=finish_reason(message.stop_reason, calls=calls),
         native_finish_reason=message.stop_reason,
-        usage=usage_of(message.usage),
+        usage=usage_of(usage, container=message.container),
         id=message.id,
         model=message.model or model,
         meta=meta,
         warnings=warnings,
         body=body,
+        tier=tier_of(usage),
+        region=region or region_of(usage),
     )
 
 
@@ -229,47 +208,6 @@ def refusal_warning(details: StopDetails | None) -> str | None:
         return None
     said = [word for word in (details.category, details.explanation) if word]
     return f"refusal: {': '.join(said)}" if said else None
-
-
-def usage_of(raw: RawUsage | None, *, final: bool = True) -> Usage | None:
-    """Inclusive totals. What is not final is marked as estimated."""
-    if raw is None or (raw.input_tokens is None and raw.output_tokens is None):
-        return None
-    given = said = read = written = hour = 0
-    compactions = [run for run in raw.iterations or () if run.type == "compaction"]
-    for counts in (raw, *compactions):
-        from_cache = counts.cache_read_input_tokens or 0
-        to_cache = counts.cache_creation_input_tokens or 0
-        kept = counts.cache_creation
-        given += (counts.input_tokens or 0) + from_cache + to_cache
-        said += counts.output_tokens or 0
-        read += from_cache
-        written += to_cache
-        hour += min((kept.ephemeral_1h_input_tokens or 0) if kept else 0, to_cache)
-    details = raw.output_tokens_details
-    return Usage(
-        input_tokens=given,
-        output_tokens=said,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=hour,
-        reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
-        estimated=not final,
-    )
-
-
-def billed_apart(raw: RawUsage | None) -> tuple[str, ...]:
-    """What was billed at another model's price than the asked one's, a line each."""
-    lines = []
-    for run in (raw.iterations if raw is not None else None) or ():
-        if run.type == "advisor_message":
-            lines.append(
-                f"usage: {run.input_tokens or 0} input and {run.output_tokens or 0} output tokens"
-                f" of the advisor {run.model} are billed at its own price and not counted here"
-            )
-        elif run.type == "fallback_message":
-            lines.append(f"model: {run.model} stepped in for the asked one, at its own price")
-    return tuple(lines)
 
 
 def _malformed(

@@ -11,13 +11,19 @@ from .. import faults
 from ..assemble import SseDecoder
 from ..base import Reply, ResponseMeta
 from .anthropic_decode import (
-    RawUsage,
     StopDetails,
-    billed_apart,
     finish_reason,
     native_of,
     refusal_warning,
     tool_native,
+)
+from .anthropic_usage import (
+    RawUsage,
+    billed_apart,
+    later,
+    raw_usage,
+    region_of,
+    tier_of,
     usage_of,
 )
 from .event_stream import EventStreamParser
@@ -32,9 +38,10 @@ class _Kind(msgspec.Struct):
 class _Started(msgspec.Struct):
     id: str = ""
     model: str = ""
-    usage: RawUsage | None = None
+    usage: Any = None
     content: list[dict[str, Any]] = []
     stop_reason: str | None = None
+    container: Any = None
 
 
 class _MessageStart(msgspec.Struct):
@@ -71,11 +78,12 @@ class _BlockStop(msgspec.Struct):
 class _Stop(msgspec.Struct):
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
+    container: Any = None
 
 
 class _MessageDelta(msgspec.Struct):
     delta: _Stop
-    usage: RawUsage | None = None
+    usage: Any = None
 
 
 _decode_kind = msgspec.json.Decoder(_Kind).decode
@@ -123,6 +131,7 @@ class AnthropicDecoder(SseDecoder):
         warnings: What the request already has to say.
         request_id: For errors inside the stream.
         framed: The events come in AWS's binary frames, not as text.
+        region: Where it is answered, where the platform knows better than the answer.
     """
 
     def __init__(
@@ -134,6 +143,7 @@ class AnthropicDecoder(SseDecoder):
         warnings: tuple[str, ...] = (),
         request_id: str | None = None,
         framed: bool = False,
+        region: str | None = None,
     ) -> None:
         super().__init__(provider=provider, model=model)
         if framed:
@@ -141,6 +151,8 @@ class AnthropicDecoder(SseDecoder):
         self._answer_tool = answer_tool
         self._warnings = warnings
         self._request_id = request_id
+        self._region = region
+        self._container: Any = None
         self._started = _Started()
         self._usage: RawUsage | None = None
         self._stop_reason: str | None = None
@@ -152,11 +164,13 @@ class AnthropicDecoder(SseDecoder):
             parts=self.assembler.parts(),
             finish_reason=finish_reason(self._stop_reason, calls=self.assembler.calls > 0),
             native_finish_reason=self._stop_reason,
-            usage=usage_of(self._usage, final=self.finished),
+            usage=usage_of(self._usage, container=self._container, final=self.finished),
             id=self._started.id,
             model=self._started.model or self.model,
             meta=meta,
             warnings=(*self._warnings, *billed_apart(self._usage)),
+            tier=tier_of(self._usage),
+            region=self._region or region_of(self._usage),
         )
 
     def _event(self, name: bytes, payload: bytes, events: list[StreamEvent]) -> None:
@@ -179,7 +193,8 @@ class AnthropicDecoder(SseDecoder):
             # A gateway began anew on the same stream; what was given out can't be taken back.
             raise self.malformed("message_start: a message inside a message")
         self._started = started = _decode_message_start(payload).message
-        self._usage = started.usage
+        self._usage = raw_usage(started.usage)
+        self._container = started.container
         self._stop_reason = started.stop_reason
         # Where a program goes on to its next tool call, the blocks may all be here at once.
         return [event for block in started.content for event in self._whole_block(block)]
@@ -296,11 +311,13 @@ class AnthropicDecoder(SseDecoder):
     def _message_delta(self, payload: bytes) -> None:
         change = _decode_message_delta(payload)
         self._stop_reason = change.delta.stop_reason or self._stop_reason
+        self._container = change.delta.container or self._container
         warning = refusal_warning(change.delta.stop_details)
         if warning is not None and warning not in self._warnings:
             self._warnings = (*self._warnings, warning)
-        if change.usage is not None:
-            self._usage = _later(self._usage, change.usage)
+        told = raw_usage(change.usage)
+        if told is not None:
+            self._usage = later(self._usage, told)
 
     def _message_stop(self, payload: bytes) -> None:
         del payload
@@ -333,18 +350,6 @@ def _input(text: str) -> dict[str, Any]:
         return {"input": msgspec.json.decode(text)}
     except msgspec.DecodeError:
         return {}
-
-
-def _later(first: RawUsage | None, last: RawUsage) -> RawUsage:
-    """The counts of ``message_delta`` are totals so far, and win where they are given."""
-    if first is None:
-        return last
-    told = {
-        name: value
-        for name in RawUsage.__struct_fields__
-        if (value := getattr(last, name)) is not None
-    }
-    return msgspec.structs.replace(first, **told)
 
 
 def _grow(data: dict[str, Any], delta: dict[str, Any]) -> None:

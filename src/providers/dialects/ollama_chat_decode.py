@@ -17,6 +17,7 @@ from ..faults import stream_error
 from ..sse import LineParser
 from ..wire import WireResponse
 from . import Encoded
+from .counts import Count, count
 
 __all__ = ["ChatDecoder", "decode"]
 
@@ -52,8 +53,8 @@ class _Line(msgspec.Struct):
     message: _Said | None = None
     done: bool = False
     done_reason: str | None = None
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
+    prompt_eval_count: Count = None
+    eval_count: Count = None
     error: Any = None
 
 
@@ -244,11 +245,13 @@ def _usage(line: _Line, call: Call) -> Usage | None:
 
     The answer's count is exact even then; ``estimated`` holds for the whole.
     """
-    if line.eval_count is None and line.prompt_eval_count is None:
-        return None
-    answer = line.eval_count or 0
-    if line.prompt_eval_count is not None:
-        return Usage(input_tokens=line.prompt_eval_count, output_tokens=answer)
+    asked, answer = count(line.prompt_eval_count), count(line.eval_count)
+    if answer is None:
+        if asked is None or line.eval_count is not None:
+            return None
+        answer = 0
+    if asked is not None:
+        return Usage(input_tokens=asked, output_tokens=answer)
     prompt = sum(map(_characters, call.request.messages))
     tokens = max(1, -(-prompt // _CHARACTERS_A_TOKEN))
     return Usage(input_tokens=tokens, output_tokens=answer, estimated=True)

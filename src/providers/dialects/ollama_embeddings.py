@@ -14,6 +14,7 @@ from ...errors import MalformedResponseError
 from ..base import EmbedCall, Embedding
 from ..faults import stream_error
 from ..wire import WireResponse
+from .counts import Count, count
 from .ollama_chat_encode import ChatDefaults
 
 __all__ = ["decode_embeddings", "decode_models", "encode_embeddings"]
@@ -22,7 +23,7 @@ __all__ = ["decode_embeddings", "decode_models", "encode_embeddings"]
 class _Answer(msgspec.Struct):
     embeddings: tuple[tuple[float, ...], ...] | None = None
     model: str | None = None
-    prompt_eval_count: int | None = None
+    prompt_eval_count: Count = None
     error: Any = None
 
 
@@ -75,7 +76,7 @@ def decode_embeddings(response: WireResponse, call: EmbedCall, *, provider: str)
     if len(vectors) != len(call.inputs):
         detail = f"embeddings: {len(vectors)} vectors for {len(call.inputs)} inputs"
         raise _malformed(detail, provider, call.model)
-    counted = answer.prompt_eval_count
+    counted = count(answer.prompt_eval_count)
     return Embedding(
         vectors=vectors,
         usage=Usage(input_tokens=counted) if counted is not None else None,

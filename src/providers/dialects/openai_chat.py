@@ -19,13 +19,15 @@ class ChatDialect:
     Args:
         provider: The provider's name in the configuration.
         quirks: The provider's accent.
+        region: Where it answers, where that has a price of its own.
     """
 
     path = "/chat/completions"
 
-    def __init__(self, provider: str, quirks: ChatQuirks) -> None:
+    def __init__(self, provider: str, quirks: ChatQuirks, *, region: str | None = None) -> None:
         self._provider = provider
         self._quirks = quirks
+        self._region = region
 
     def encode(self, call: Call, capabilities: Capabilities, *, stream: bool) -> Encoded:
         """Write a call as a request's body."""
@@ -33,7 +35,13 @@ class ChatDialect:
 
     def decode(self, response: WireResponse, call: Call, encoded: Encoded) -> Reply:
         """Read a ``chat.completion``."""
-        return decode(response, encoded, provider=self._provider, model=call.model)
+        return decode(
+            response,
+            encoded,
+            provider=self._provider,
+            model=call.model,
+            region=self._region,
+        )
 
     def decoder(self, call: Call, encoded: Encoded) -> ChatDecoder:
         """What reads a stream of ``chat.completion.chunk``."""
@@ -42,4 +50,5 @@ class ChatDialect:
             done_marker=self._quirks.done_marker,
             provider=self._provider,
             model=call.model,
+            region=self._region,
         )

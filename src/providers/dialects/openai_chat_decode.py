@@ -12,7 +12,9 @@ from ..base import Reply
 from ..faults import stream_error
 from ..wire import WireResponse
 from . import Encoded
+from .counts import word
 from .openai_chat_quirks import AUTHOR
+from .openai_chat_usage import usage_of
 from .openai_chat_values import (
     Choice,
     Completion,
@@ -21,7 +23,6 @@ from .openai_chat_values import (
     arguments_text,
     finish_reason,
     split,
-    usage_of,
 )
 
 __all__ = ["decode", "details_text", "read_completion"]
@@ -29,7 +30,14 @@ __all__ = ["decode", "details_text", "read_completion"]
 _DECODER = msgspec.json.Decoder(Completion)
 
 
-def decode(response: WireResponse, encoded: Encoded, *, provider: str, model: str) -> Reply:
+def decode(
+    response: WireResponse,
+    encoded: Encoded,
+    *,
+    provider: str,
+    model: str,
+    region: str | None = None,
+) -> Reply:
     """Read a whole answer; of several, the first.
 
     Raises:
@@ -60,12 +68,16 @@ def decode(response: WireResponse, encoded: Encoded, *, provider: str, model: st
         parts=(*said, *calls),
         finish_reason=finish_reason(choice.finish_reason, calls=bool(calls), refused=refused),
         native_finish_reason=choice.finish_reason,
-        usage=usage_of(answer.usage) if answer.usage is not None else None,
+        usage=usage_of(
+            answer.usage, model=answer.model or model, called=[call.name for call in calls]
+        ),
         id=answer.id or "",
         model=answer.model or model,
         meta=response.meta,
         warnings=warnings,
         body=response.body,
+        tier=word(answer.service_tier),
+        region=region,
     )
 
 

@@ -7,18 +7,20 @@ from typing import Any
 
 import msgspec
 
-from ...completion import StreamEvent, Usage
+from ...completion import StreamEvent
 from ...errors import MalformedResponseError, SwitchgearError
-from ...messages import Native
+from ...messages import Native, ToolCall
 from ..assemble import SseDecoder
 from ..base import Reply, ResponseMeta
 from ..faults import stream_error
 from ..sse import LONGEST_EVENT
 from ..wire import WireResponse
 from . import Encoded
+from .counts import word
 from .openai_chat_calls import CallKeys
 from .openai_chat_decode import decode, details_text
 from .openai_chat_quirks import AUTHOR
+from .openai_chat_usage import usage_of
 from .openai_chat_values import (
     Audio,
     Choice,
@@ -28,7 +30,6 @@ from .openai_chat_values import (
     arguments_text,
     finish_reason,
     split,
-    usage_of,
 )
 
 __all__ = ["ChatDecoder"]
@@ -50,9 +51,18 @@ class ChatDecoder(SseDecoder):
         done_marker: The server always sends ``[DONE]``.
         provider: The provider's name in the configuration.
         model: The model that was asked.
+        region: Where it answers, where that has a price of its own.
     """
 
-    def __init__(self, encoded: Encoded, *, done_marker: bool, provider: str, model: str) -> None:
+    def __init__(
+        self,
+        encoded: Encoded,
+        *,
+        done_marker: bool,
+        provider: str,
+        model: str,
+        region: str | None = None,
+    ) -> None:
         super().__init__(provider=provider, model=model)
         self._done_marker = done_marker
         self._encoded = encoded
@@ -60,7 +70,9 @@ class ChatDecoder(SseDecoder):
         self._id = ""
         self._answered_by = ""
         self._native_finish: str | None = None
-        self._usage: Usage | None = None
+        self._counted: Any = None
+        self._tier: str | None = None
+        self._region = region
         self._keys = CallKeys()
         self._hidden: set[int] = set()
         self._custom: dict[int, list[str]] = {}
@@ -121,17 +133,22 @@ class ChatDecoder(SseDecoder):
             custom = {"name": list(self._keys)[key], "input": "".join(pieces)}
             assembler.set_native("tool", key, Native(AUTHOR, {"custom": custom}))
         refused = assembler.has("refusal", _TEXT)
+        parts = assembler.parts()
+        model = self._answered_by or self.model
+        called = [part.name for part in parts if isinstance(part, ToolCall)]
         return Reply(
-            parts=assembler.parts(),
+            parts=parts,
             finish_reason=finish_reason(
                 self._native_finish, calls=assembler.calls > 0, refused=refused
             ),
             native_finish_reason=self._native_finish,
-            usage=self._usage,
+            usage=usage_of(self._counted, model=model, called=called),
             id=self._id,
-            model=self._answered_by or self.model,
+            model=model,
             meta=meta,
             warnings=self._encoded.warnings,
+            tier=self._tier,
+            region=self._region,
         )
 
     def _event(self, name: bytes, payload: bytes, events: list[StreamEvent]) -> None:
@@ -159,10 +176,11 @@ class ChatDecoder(SseDecoder):
             self._id = chunk.id
         if not self._answered_by and chunk.model:
             self._answered_by = chunk.model
-        if chunk.usage is not None:
-            self._usage = usage_of(chunk.usage)
-        elif chunk.x_groq is not None and chunk.x_groq.usage is not None:
-            self._usage = usage_of(chunk.x_groq.usage)
+        self._tier = word(chunk.service_tier) or self._tier
+        if chunk.usage:
+            self._counted = chunk.usage
+        elif chunk.x_groq is not None and chunk.x_groq.usage:
+            self._counted = chunk.x_groq.usage
         for choice in chunk.choices or ():
             if not choice.index:
                 self._choice(choice, events)
@@ -175,8 +193,8 @@ class ChatDecoder(SseDecoder):
             self._said(said, events)
         if choice.finish_reason:
             self._native_finish = choice.finish_reason
-        if choice.usage is not None:
-            self._usage = usage_of(choice.usage)
+        if choice.usage:
+            self._counted = choice.usage
 
     def _said(self, said: Said, events: list[StreamEvent]) -> None:
         thought, text = split(said.content)
@@ -258,7 +276,7 @@ class ChatDecoder(SseDecoder):
 
     def _done(self, events: list[StreamEvent]) -> None:
         """``[DONE]``, which some gateways send even where their own source broke off."""
-        if self._native_finish is None and self._usage is None and self._chunks:
+        if self._native_finish is None and self._counted is None and self._chunks:
             if self._done_marker:
                 raise self.malformed("[DONE] without a finish reason before it")
             line = "finish_reason: the server gave none, so the answer may not be whole"

@@ -10,43 +10,19 @@ from typing import Any
 
 import msgspec
 
-from ...completion import FinishReason, Usage
+from ...completion import FinishReason
 
 __all__ = [
     "Audio",
     "Choice",
     "Completion",
     "Content",
-    "Details",
     "Said",
-    "Tokens",
     "WrittenCall",
     "arguments_text",
     "finish_reason",
     "split",
-    "usage_of",
 ]
-
-
-class Details(msgspec.Struct, frozen=True, gc=False):
-    """Sub-buckets of a token count."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    audio_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class Tokens(msgspec.Struct, frozen=True, gc=False):
-    """``usage``; the fields beside the details are DeepSeek's and Moonshot's (and Together's)."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: Details | None = None
-    completion_tokens_details: Details | None = None
-    prompt_cache_hit_tokens: int | None = None
-    cached_tokens: int | None = None
 
 
 class Function(msgspec.Struct, frozen=True, gc=False):
@@ -113,27 +89,31 @@ class Choice(msgspec.Struct, frozen=True):
     message: Said | None = None
     delta: Said | None = None
     finish_reason: str | None = None
-    usage: Tokens | None = None
+    usage: Any = None
     error: Any = None
 
 
 class Groq(msgspec.Struct, frozen=True):
     """Groq's own place for the usage of a stream."""
 
-    usage: Tokens | None = None
+    usage: Any = None
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """A whole answer, or a chunk of one; ``error`` and ``message`` where it is neither."""
+    """A whole answer, or a chunk of one; ``error`` and ``message`` where it is neither.
+
+    What is told of usage and tier is read leniently: ``openai_chat_usage`` says how.
+    """
 
     id: str | None = None
     object: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
-    usage: Tokens | None = None
+    usage: Any = None
     error: Any = None
     message: Any = None
     x_groq: Groq | None = None
+    service_tier: Any = None
 
 
 _FINISH: dict[str, FinishReason] = {
@@ -173,30 +153,6 @@ def finish_reason(native: str | None, *, calls: bool, refused: bool) -> FinishRe
             return "tool_calls"
         return "refusal" if refused else "stop"
     return reason
-
-
-def usage_of(tokens: Tokens) -> Usage:
-    """Tokens as inclusive totals."""
-    prompt = tokens.prompt_tokens_details or Details()
-    completion = tokens.completion_tokens_details or Details()
-    given, said = tokens.prompt_tokens or 0, tokens.completion_tokens or 0
-    thought = completion.reasoning_tokens or 0
-    unsaid = (tokens.total_tokens or 0) - given - said
-    if unsaid > 0:
-        # xAI and Gemini count what was thought beside what was said, Gemini in the total only.
-        said += unsaid
-        thought = thought or unsaid
-    return Usage(
-        input_tokens=given,
-        output_tokens=said,
-        cache_read_tokens=(
-            prompt.cached_tokens or tokens.prompt_cache_hit_tokens or tokens.cached_tokens or 0
-        ),
-        cache_write_tokens=prompt.cache_write_tokens or 0,
-        audio_input_tokens=prompt.audio_tokens or 0,
-        reasoning_tokens=thought,
-        audio_output_tokens=completion.audio_tokens or 0,
-    )
 
 
 def arguments_text(arguments: str | dict[str, Any] | None) -> str:

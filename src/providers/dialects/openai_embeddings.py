@@ -13,7 +13,8 @@ from ...errors import MalformedResponseError
 from ..base import EmbedCall, Embedding
 from ..faults import stream_error
 from ..wire import WireResponse
-from .openai_chat_values import Tokens, usage_of
+from .counts import word
+from .openai_chat_usage import embedding_usage
 
 __all__ = ["decode", "encode"]
 
@@ -28,7 +29,8 @@ class _Item(msgspec.Struct, frozen=True):
 class _Answer(msgspec.Struct, frozen=True):
     data: list[_Item] | None = None
     model: str | None = None
-    usage: Tokens | None = None
+    usage: Any = None
+    service_tier: Any = None
     error: Any = None
 
 
@@ -91,9 +93,10 @@ def decode(response: WireResponse, call: EmbedCall, *, provider: str) -> Embeddi
         raise malformed(f"data[].embedding: {exc}") from exc
     return Embedding(
         vectors=vectors,
-        usage=usage_of(answer.usage) if answer.usage is not None else None,
+        usage=embedding_usage(answer.usage),
         model=answer.model or call.model,
         meta=response.meta,
+        tier=word(answer.service_tier),
     )
 
 

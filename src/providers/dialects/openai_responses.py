@@ -20,12 +20,14 @@ class ResponsesDialect:
     Args:
         provider: The provider's name in the configuration. Reasoning is encrypted for one
             organisation, so what two providers thought can't be exchanged.
+        region: Where it answers, where that has a price of its own.
     """
 
     path = "/responses"
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, *, region: str | None = None) -> None:
         self._provider = provider
+        self._region = region
         self._author = author_of(provider)
 
     def encode(self, call: Call, capabilities: Capabilities, *, stream: bool) -> Encoded:
@@ -51,11 +53,20 @@ class ResponsesDialect:
             SwitchgearError: It says that the call failed.
         """
         return decode(
-            response, encoded, provider=self._provider, model=call.model, author=self._author
+            response,
+            encoded,
+            provider=self._provider,
+            model=call.model,
+            author=self._author,
+            region=self._region,
         )
 
     def decoder(self, call: Call, encoded: Encoded) -> Decoder:
         """What reads a streamed answer, fresh for each call."""
         return ResponsesDecoder(
-            provider=self._provider, model=call.model, author=self._author, encoded=encoded
+            provider=self._provider,
+            model=call.model,
+            author=self._author,
+            encoded=encoded,
+            region=self._region,
         )

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
-from ...completion import FinishReason, Usage
+from ...completion import FinishReason
 from ...errors import MalformedResponseError
 from ...messages import Native, NativeBlock, Part, Reasoning, Refusal, Text, ToolCall
 from .. import faults
 from ..base import Reply
 from ..wire import WireResponse
 from . import Encoded
+from .counts import word
+from .openai_responses_usage import billed_apart, usage_of
 
 __all__ = [
     "Answer",
@@ -25,29 +27,7 @@ __all__ = [
     "message_contents",
     "reasoning_text",
     "text_native",
-    "usage_of",
 ]
-
-
-class _CacheWrites(msgspec.Struct):
-    ttl_12h_tokens: int | None = None
-
-
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_write_tokens_details: _CacheWrites | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int
-    output_tokens: int
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
 
 
 class _Incomplete(msgspec.Struct):
@@ -55,13 +35,18 @@ class _Incomplete(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """The fields of a response object that matter here; items stay raw until they are needed."""
+    """The fields of a response object that matter here; items stay raw until they are needed.
+
+    What is told of usage and tier is read leniently: ``openai_responses_usage`` says how.
+    """
 
     output: list[msgspec.Raw]
     id: str = ""
     model: str | None = None
     status: str | None = None
-    usage: _Usage | None = None
+    usage: Any = None
+    tool_usage: Any = None
+    service_tier: Any = None
     error: dict[str, Any] | None = None
     incomplete_details: _Incomplete | None = None
 
@@ -94,7 +79,13 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 
 def decode(
-    response: WireResponse, encoded: Encoded, *, provider: str, model: str, author: str
+    response: WireResponse,
+    encoded: Encoded,
+    *,
+    provider: str,
+    model: str,
+    author: str,
+    region: str | None = None,
 ) -> Reply:
     """Read a whole answer.
 
@@ -104,12 +95,14 @@ def decode(
     """
     request_id = response.meta.request_id
     parts: list[Part] = []
+    items: list[dict[str, Any]] = []
     index = -1
     try:
         answer = _answers.decode(response.body)
         _check(answer, provider=provider, model=model, request_id=request_id)
         for index, raw in enumerate(answer.output):  # noqa: B007 - named in the error
             item = _items.decode(raw)
+            items.append(item)
             _append(parts, item, author, encoded.answer_tool)
     except (msgspec.DecodeError, UnicodeDecodeError, Unpromised) as exc:
         place = f"output[{index}]: " if index >= 0 else ""
@@ -124,12 +117,14 @@ def decode(
         parts=tuple(parts),
         finish_reason=finish_reason,
         native_finish_reason=native_finish_reason,
-        usage=usage_of(answer),
+        usage=usage_of(answer.usage, answer.tool_usage, items),
         id=answer.id,
         model=answer.model or model,
         meta=response.meta,
-        warnings=encoded.warnings,
+        warnings=(*encoded.warnings, *billed_apart(items)),
         body=response.body,
+        tier=word(answer.service_tier),
+        region=region,
     )
 
 
@@ -161,24 +156,6 @@ def finish(answer: Answer, parts: Sequence[Part]) -> tuple[FinishReason, str | N
     if any(isinstance(part, Refusal) for part in parts):
         return "refusal", answer.status
     return "stop", answer.status
-
-
-def usage_of(answer: Answer) -> Usage | None:
-    """The tokens, which this API counts inclusively as we do."""
-    counted = answer.usage
-    if counted is None:
-        return None
-    read = counted.input_tokens_details or _InputDetails()
-    written = counted.output_tokens_details or _OutputDetails()
-    kept_long = read.cache_write_tokens_details or _CacheWrites()
-    return Usage(
-        input_tokens=counted.input_tokens,
-        output_tokens=counted.output_tokens,
-        cache_read_tokens=read.cached_tokens or 0,
-        cache_write_tokens=read.cache_write_tokens or 0,
-        cache_write_1h_tokens=kept_long.ttl_12h_tokens or 0,
-        reasoning_tokens=written.reasoning_tokens or 0,
-    )
 
 
 def _append(parts: list[Part], item: dict[str, Any], author: str, answer_tool: str | None) -> None:

@@ -18,6 +18,7 @@ from .. import faults
 from ..assemble import SseDecoder
 from ..base import Reply, ResponseMeta
 from . import Encoded
+from .counts import word
 from .openai_responses_decode import (
     Answer,
     Unpromised,
@@ -26,8 +27,8 @@ from .openai_responses_decode import (
     message_contents,
     reasoning_text,
     text_native,
-    usage_of,
 )
+from .openai_responses_usage import billed_apart, usage_of
 
 __all__ = ["ResponsesDecoder"]
 
@@ -57,6 +58,7 @@ class _Item(_Event, kw_only=True):
 class _Begun(msgspec.Struct):
     id: str = ""
     model: str | None = None
+    service_tier: Any = None
 
 
 class _Beginning(_Event, kw_only=True):
@@ -92,12 +94,23 @@ class ResponsesDecoder(SseDecoder):
         model: The model that was asked.
         author: The author's name of what only this provider can read.
         encoded: The request.
+        region: Where it answers, where that has a price of its own.
     """
 
-    def __init__(self, *, provider: str, model: str, author: str, encoded: Encoded) -> None:
+    def __init__(
+        self,
+        *,
+        provider: str,
+        model: str,
+        author: str,
+        encoded: Encoded,
+        region: str | None = None,
+    ) -> None:
         super().__init__(provider=provider, model=model)
         self._author = author
         self._encoded = encoded
+        self._region = region
+        self._tools: dict[_Key, dict[str, Any]] = {}
         self._next: int | None = None
         self._indexes: dict[str, int] = {}
         self._settled: set[_Key] = set()
@@ -118,17 +131,22 @@ class ResponsesDecoder(SseDecoder):
                 model=self._begun.model or self.model,
                 meta=meta,
                 warnings=self._encoded.warnings,
+                tier=word(self._begun.service_tier),
+                region=self._region,
             )
         finish_reason, native_finish_reason = finish(answer, parts)
+        items = tuple(self._tools.values())
         return Reply(
             parts=parts,
             finish_reason=finish_reason,
             native_finish_reason=native_finish_reason,
-            usage=usage_of(answer),
+            usage=usage_of(answer.usage, answer.tool_usage, items),
             id=answer.id or self._begun.id,
             model=answer.model or self._begun.model or self.model,
             meta=meta,
-            warnings=self._encoded.warnings,
+            warnings=(*self._encoded.warnings, *billed_apart(items)),
+            tier=word(answer.service_tier) or word(self._begun.service_tier),
+            region=self._region,
         )
 
     def _event(self, name: bytes, payload: bytes, events: list[StreamEvent]) -> None:
@@ -244,6 +262,7 @@ class ResponsesDecoder(SseDecoder):
             case "function_call" | "custom_tool_call":
                 self._settle_call(key, item, events)
             case str():
+                self._tools[key] = item
                 self.assembler.native_block(key, Native(self._author, item))
             case _:
                 raise Unpromised("the item has no type")

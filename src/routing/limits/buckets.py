@@ -68,6 +68,14 @@ class Meter(ABC):
     def refill(self, seconds: float, now: float) -> float:
         """What will come into it within so many seconds."""
 
+    def left(self, now: float) -> float:
+        """What is left of the limit, whoever may draw on it."""
+        return self.room(now)
+
+    def idle(self, now: float) -> bool:
+        """Whether it holds nothing that would have to be remembered."""
+        return self.room(now) >= self.capacity
+
 
 class TokenBucket(Meter):
     """A bucket that holds a minute's worth and is refilled continuously.

@@ -29,7 +29,7 @@ from .provider_level import ProviderLevel
 if TYPE_CHECKING:
     from .queue import Account
 
-__all__ = ["Claims", "Lane", "Waiter"]
+__all__ = ["Claims", "Lane", "Waiter", "needed"]
 
 Claims: TypeAlias = dict[Meter, float]
 """What is set aside in each meter for those who came earlier."""
@@ -143,8 +143,8 @@ class Lane:
         if self.blocked_until > now:
             return False
         for meter in self.meters:
-            needed = _needed(meter, price)
-            if meter.room(now) + EPSILON < needed:
+            amount = needed(meter, price)
+            if meter.room(now) + EPSILON < amount:
                 return False
         return True
 
@@ -153,8 +153,7 @@ class Lane:
         wait = max(0.0, self.blocked_until - now)
         timed = True
         for meter in self.meters:
-            needed = _needed(meter, price)
-            missing = needed + claims.get(meter, 0.0) - meter.room(now)
+            missing = needed(meter, price) + claims.get(meter, 0.0) - meter.room(now)
             if missing > EPSILON:
                 wait = max(wait, meter.wait(missing, now), EPSILON)
                 timed = timed and meter.timed
@@ -167,7 +166,7 @@ class Lane:
         so the queues of different models don't block each other, and yet nobody starves.
         """
         for meter in self.meters:
-            now_needed = _needed(meter, price) - meter.refill(wait, now)
+            now_needed = needed(meter, price) - meter.refill(wait, now)
             if now_needed > 0.0:
                 claims[meter] = claims.get(meter, 0.0) + now_needed
 
@@ -180,7 +179,7 @@ class Lane:
             return None
         wait = max(0.0, self.blocked_until - now)
         for meter in self.meters:
-            missing = _needed(meter, price) - meter.room(now)
+            missing = needed(meter, price) - meter.room(now)
             if meter.timed and missing > EPSILON:
                 wait = max(wait, meter.wait(missing, now))
         return wait
@@ -192,7 +191,7 @@ class Lane:
             return NoRoom(meter.name, None)
         name, wait = f"retry-after of {self.name}", max(0.0, self.blocked_until - now)
         for meter in self.meters:
-            missing = _needed(meter, price) + meter.queued - meter.room(now)
+            missing = needed(meter, price) + meter.queued - meter.room(now)
             if missing > EPSILON:
                 seconds = meter.wait(missing, now)
                 if seconds > wait:
@@ -325,9 +324,9 @@ def _at_start(measure: int, price: Price) -> float:
     return price[measure]
 
 
-def _needed(meter: Meter, price: Price) -> float:
+def needed(meter: Meter, price: Price) -> float:
     """What has to be there; a full bucket is enough for all that the limit itself can hold."""
-    needed = _at_start(meter.measure, price)
-    if needed <= meter.capacity:
-        return needed
-    return meter.capacity if needed <= meter.whole + EPSILON else math.inf
+    amount = _at_start(meter.measure, price)
+    if amount <= meter.capacity:
+        return amount
+    return meter.capacity if amount <= meter.whole + EPSILON else math.inf

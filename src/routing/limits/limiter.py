@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from .lane import Lane
 from .lease import Lease, NoRoom
 from .measures import Need
 from .queue import Account
+
+if TYPE_CHECKING:
+    from ...state.exchange import Fleet
 
 __all__ = ["LimitHealth", "Limiter"]
 
@@ -56,11 +60,15 @@ class Limiter:
     Args:
         rules: The configured limits. All that match a call have to agree.
         clock: Time.
+        fleet: The replicas that share these limits; ``None`` for a process on its own.
     """
 
-    def __init__(self, rules: Sequence[LimitRule], clock: Clock) -> None:
+    def __init__(
+        self, rules: Sequence[LimitRule], clock: Clock, fleet: Fleet | None = None
+    ) -> None:
         self._rules = tuple(rules)
         self._clock = clock
+        self._fleet = fleet
         self._accounts: dict[tuple[str, str], Account] = {}
         self._lanes: dict[tuple[str, str, str | None], Lane] = {}
         self._swept = 0.0
@@ -68,6 +76,29 @@ class Limiter:
 
     def __repr__(self) -> str:
         return f"<Limiter, {len(self._rules)} rules, {len(self._lanes)} models>"
+
+    def ask(
+        self, provider: str, model: str, need: Need, *, key: str | None = None
+    ) -> Awaitable[None] | None:
+        """What to await before `try_reserve`, where what this replica has at hand is not enough.
+
+        ``None``, and at no cost worth mentioning, where there is room, where no fleet shares the
+        limits, or where the fleet is known to have no more. The answer takes a round trip, and
+        never longer than the link's time limit.
+
+        Args:
+            provider: Its name in the configuration.
+            model: As the provider calls it.
+            need: What the call is expected to take.
+            key: As for `try_reserve`.
+
+        Raises:
+            LifecycleError: The limiter is closed.
+        """
+        if self._fleet is None:
+            return None
+        lane = self._lane(provider, model, key)
+        return lane.account.ask(lane, lane.price(need), self._clock.monotonic())
 
     def try_reserve(
         self, provider: str, model: str, need: Need, *, key: str | None = None
@@ -145,7 +176,7 @@ class Limiter:
     def capacity(self, provider: str, model: str, *, key: str | None = None) -> float | None:
         """The part of the tightest limit that is left, 0 to 1; ``None`` where none is known."""
         lane, now = self._lane(provider, model, key), self._clock.monotonic()
-        parts = [max(0.0, meter.room(now)) / meter.capacity for meter in lane.meters]
+        parts = [max(0.0, meter.left(now)) / meter.capacity for meter in lane.meters]
         parts += [
             max(0.0, level.room(now)) / level.limit
             for level in lane.told.values()
@@ -164,7 +195,7 @@ class Limiter:
                         limit=meter.name,
                         model=f"{account.provider}/{model}" if model else None,
                         key=account.label,
-                        remaining=meter.room(now),
+                        remaining=meter.left(now),
                         capacity=meter.capacity,
                         queued=meter.queued,
                     )
@@ -218,7 +249,7 @@ class Limiter:
         account = self._accounts.get((provider, digest or ""))
         if account is None:
             rules = [rule for rule in self._rules if rule.provider == provider]
-            account = Account(provider, digest or "", rules, self._clock)
+            account = Account(provider, digest or "", rules, self._clock, self._fleet)
             self._accounts[provider, digest or ""] = account
         lane = self._lanes[name] = account.lane(model)
         return lane

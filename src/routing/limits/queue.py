@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...clock import Clock
 from ...config.limits import LimitRule
 from ...errors import LifecycleError
-from .buckets import Meter, Slots, TokenBucket
+from .buckets import EPSILON, Meter, Slots, TokenBucket
 from .daily import DailyWindow
-from .lane import Claims, Lane, Waiter
+from .fleet import FleetBucket, FleetSlots
+from .lane import Claims, Lane, Waiter, needed
 from .lease import Lease, NoRoom
 from .measures import (
     INPUT,
@@ -27,6 +29,10 @@ from .measures import (
     Need,
     Price,
 )
+from .shared import SharedMeters
+
+if TYPE_CHECKING:
+    from ...state.exchange import Fleet
 
 __all__ = ["Account"]
 
@@ -48,9 +54,17 @@ class Account:
         label: What tells its key from others; empty for the configured one. Never the key.
         rules: Those of this provider.
         clock: Time.
+        fleet: The replicas that share these limits.
     """
 
-    def __init__(self, provider: str, label: str, rules: Sequence[LimitRule], clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: str,
+        label: str,
+        rules: Sequence[LimitRule],
+        clock: Clock,
+        fleet: Fleet | None = None,
+    ) -> None:
         self.provider = provider
         self.label = label
         self.clock = clock
@@ -60,6 +74,15 @@ class Account:
         self._waiting: dict[Lane, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._numbers = 0
+        self._shared: SharedMeters | None = None
+        if fleet is not None:
+            self._shared = SharedMeters(
+                fleet,
+                f"limits.{provider}.{label}",
+                needs=self._needs,
+                wake=self.settled,
+                time=clock.monotonic,
+            )
 
     def next_number(self) -> int:
         """Numbers leases and waiters in their order."""
@@ -82,10 +105,18 @@ class Account:
                 continue
             scope = (place, model if rule.each_model else "")
             if scope not in self._meters:
-                self._meters[scope] = _meters_of(rule, now)
+                self._meters[scope] = self._new_meters(rule, scope[1], now)
             meters += self._meters[scope]
             share = min(share, rule.share)
         return Lane(self, f"{self.provider}/{model}", meters, share)
+
+    def _new_meters(self, rule: LimitRule, model: str, now: float) -> list[Meter]:
+        if self._shared is None:
+            return _meters_of(rule, now)
+        meters = _shared_meters_of(rule, model, now)
+        for meter in meters:
+            self._shared.add(meter)
+        return meters
 
     def meters(self) -> list[tuple[str, Meter]]:
         """Every bucket of a rule, with the model that it belongs to alone."""
@@ -104,6 +135,30 @@ class Account:
                 return lane.take(need, price, now, 0.0)
         return lane.no_room(price, now)
 
+    def ask(self, lane: Lane, price: Price, now: float) -> Awaitable[None] | None:
+        """What to await before `admit`; ``None`` where there is room, or asking would not help."""
+        if self._shared is None or self._waiting or lane.fits(price, now):
+            return None
+        if lane.blocked_until > now or not _ask_for(lane, price, now):
+            return None
+        return self._ask(self._shared, lane, price)
+
+    async def _ask(self, shared: SharedMeters, lane: Lane, price: Price) -> None:
+        await shared.ask()
+        now = self.clock.monotonic()
+        # What was on its way already did not know of this call.
+        if not lane.fits(price, now) and _ask_for(lane, price, now):
+            await shared.ask()
+
+    def _needs(self) -> Mapping[Meter, float]:
+        """What the first of those who wait needs to find, by meter."""
+        needs: dict[Meter, float] = {}
+        heads = [next(iter(lane.queue)) for lane in self._waiting]
+        for waiter in sorted(heads, key=lambda waiter: waiter.number):
+            for meter in waiter.lane.meters:
+                needs.setdefault(meter, needed(meter, waiter.price))
+        return needs
+
     async def wait(self, lane: Lane, need: Need, price: Price, timeout: float) -> Lease | NoRoom:
         """Reserve when it is this call's turn, or say what was in the way all that time.
 
@@ -119,6 +174,8 @@ class Account:
         for meter in lane.meters:
             meter.queued += price[meter.measure]
         expiry = loop.call_later(timeout, self._expire, waiter)
+        if self._shared is not None and _ask_for(lane, price, now):
+            self._shared.soon()
         try:
             self.pump(now)
             return await future
@@ -219,9 +276,12 @@ class Account:
                 del self.lanes[model]
         for scope, meters in list(self._meters.items()):
             model = scope[1]
-            full = all(meter.room(now) >= meter.capacity for meter in meters)
-            if full and (model not in self.lanes if model else not self.lanes):
+            idle = all(meter.idle(now) for meter in meters)
+            if idle and (model not in self.lanes if model else not self.lanes):
                 del self._meters[scope]
+                if self._shared is not None:
+                    for meter in meters:
+                        self._shared.remove(meter)
 
     @property
     def empty(self) -> bool:
@@ -237,11 +297,27 @@ class Account:
                     message = "the router was closed while this call waited for its rate limit"
                     waiter.future.set_exception(LifecycleError(message))
         self._set_timer(math.inf)
+        if self._shared is not None:
+            self._shared.close()
 
 
-def _meters_of(rule: LimitRule, now: float) -> list[Meter]:
-    """A rule's buckets."""
-    meters: list[Meter] = []
+def _ask_for(lane: Lane, price: Price, now: float) -> bool:
+    """Note at the shared meters what is missing; whether to ask for it may help at once."""
+    short = []
+    for meter in lane.meters:
+        amount = needed(meter, price)
+        missing = amount - meter.room(now)
+        if missing > EPSILON:
+            if not isinstance(meter, FleetBucket | FleetSlots) or not meter.worth(missing, now):
+                return False
+            short.append((meter, amount))
+    for meter, amount in short:
+        meter.asked += amount
+    return bool(short)
+
+
+def _buckets(rule: LimitRule) -> list[tuple[str, float, int]]:
+    """The rule's limits a minute: field, number, what it counts."""
     reserved_tpm, reserved_otpm = rule.output != "actual", rule.output == "reserved"
     cached_tpm, cached_itpm = rule.counts_cached_input is not False, bool(rule.counts_cached_input)
     tpm = TOKENS_MAX if reserved_tpm else TOKENS_ALL if cached_tpm else TOKENS
@@ -251,10 +327,41 @@ def _meters_of(rule: LimitRule, now: float) -> list[Meter]:
         ("itpm", rule.itpm, INPUT_ALL if cached_itpm else INPUT),
         ("otpm", rule.otpm, OUTPUT_MAX if reserved_otpm else OUTPUT),
     )
-    for field, number, measure in buckets:
-        if number is not None:
-            name, share, burst = f"{field} of {rule.pattern}", rule.share, rule.burst
-            meters.append(TokenBucket(name, measure, number, share=share, burst=burst, now=now))
+    return [(field, number, measure) for field, number, measure in buckets if number is not None]
+
+
+def _shared_meters_of(rule: LimitRule, model: str, now: float) -> list[Meter]:
+    """A rule's buckets, shared with the fleet."""
+    meters: list[Meter] = []
+    buckets = [(*bucket, rule.burst) for bucket in _buckets(rule)]
+    if rule.rpd is not None:
+        buckets.append(("rpd", rule.rpd, REQUESTS, 1.0))
+    for field, number, measure, burst in buckets:
+        daily = field == "rpd"
+        meters.append(
+            FleetBucket(
+                f"{field} of {rule.pattern}",
+                f"{field}:{rule.pattern}:{model}",
+                measure,
+                number * rule.share,
+                whole=1.0 if daily else number,
+                burst=burst,
+                daily=daily,
+                now=now,
+            )
+        )
+    if rule.concurrency is not None:
+        name, count = f"concurrency of {rule.pattern}", rule.concurrency * rule.share
+        meters.append(FleetSlots(name, f"concurrency:{rule.pattern}:{model}", SLOTS, count))
+    return meters
+
+
+def _meters_of(rule: LimitRule, now: float) -> list[Meter]:
+    """A rule's buckets."""
+    meters: list[Meter] = []
+    for field, number, measure in _buckets(rule):
+        name, share, burst = f"{field} of {rule.pattern}", rule.share, rule.burst
+        meters.append(TokenBucket(name, measure, number, share=share, burst=burst, now=now))
     if rule.rpd is not None:
         meters.append(DailyWindow(f"rpd of {rule.pattern}", REQUESTS, rule.rpd * rule.share))
     if rule.concurrency is not None:

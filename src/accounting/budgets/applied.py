@@ -1,0 +1,132 @@
+"""The rules of a configuration, and those of them that an attempt has to agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...config.budgets import BudgetRule
+from ..ledger.store import Counted, Need
+from ..money import ceil_pico, exact_decimal
+from .keys import Party, counter_key, value_of
+from .periods import span_of
+
+if TYPE_CHECKING:
+    from ..money import Pico
+
+__all__ = ["Applied", "Rules", "nano", "nano_usd"]
+
+_PICO_IN_NANO = 1000
+_NINE_PLACES = -9
+
+
+def nano(amount: Pico) -> int:
+    """Pico-dollars in 10⁻⁹ USD, rounded up."""
+    return -(-amount // _PICO_IN_NANO)
+
+
+def nano_usd(amount: int) -> Decimal:
+    """10⁻⁹ USD as dollars, exactly."""
+    return Decimal(amount).scaleb(_NINE_PLACES)
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A rule and the counter in which it counts an attempt.
+
+    Attributes:
+        rule: The rule.
+        key: The counter's key.
+        limit: In 10⁻⁹ USD, rounded down: a limit is never stretched.
+    """
+
+    rule: BudgetRule
+    key: str
+    limit: int
+
+    @property
+    def name(self) -> str:
+        """For people: ``project:p1 per day``."""
+        _, value, *_ = self.parts
+        kind = self.rule.kind
+        whose = kind if kind == "global" else f"{kind}{'=' if ':' in kind else ':'}{value}"
+        if self.rule.period == "run":
+            return f"{whose} per run ({self.parts[4]})"
+        return whose if self.rule.period == "ever" else f"{whose} per {self.rule.period}"
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Kind, value, period, time zone, start."""
+        return tuple(msgspec.json.decode(self.key))
+
+    @property
+    def ends(self) -> int | None:
+        """The second since 1970 at which its period is over; ``None`` for one without end."""
+        if self.rule.period in {"run", "ever"}:
+            return None
+        return span_of(self.rule.period, self.rule.timezone, float(self.parts[4])).end
+
+    def need(self, amount: int) -> Need:
+        """What an attempt needs of it."""
+        return Need(self.key, self.limit, amount)
+
+
+class Rules:
+    """All rules of a configuration."""
+
+    def __init__(self, rules: Sequence[BudgetRule]) -> None:
+        self._rules = tuple((rule, _floor_nano(rule)) for rule in rules)
+        self._by_counter: dict[Counted, list[tuple[BudgetRule, int]]] = {}
+        for rule, limit in self._rules:
+            self._by_counter.setdefault(_counted(rule), []).append((rule, limit))
+        self.counted = frozenset(self._by_counter)
+        self.any = bool(rules)
+        self.hard = any(rule.hard for rule in rules)
+        self.downgrades = any(rule.downgrade is not None for rule in rules)
+
+    def __iter__(self) -> Iterator[BudgetRule]:
+        return iter([rule for rule, _ in self._rules])
+
+    def applying(self, party: Party, at: float, *, hard: bool | None = None) -> list[Applied]:
+        """The rules that match an attempt which begins then (seconds since 1970)."""
+        found = []
+        for rule, limit in self._rules:
+            if hard is not None and rule.hard is not hard:
+                continue
+            applied = _applied(rule, limit, party, at)
+            if applied is not None:
+                found.append(applied)
+        return found
+
+    def exchanging(self, party: Party, at: float) -> list[Applied]:
+        """The rules that match a call and exchange groups, the ones that do so last in front."""
+        found = [each for each in self.applying(party, at) if each.rule.downgrade is not None]
+        return sorted(found, key=lambda each: each.rule.downgrade.at if each.rule.downgrade else 0)
+
+    def of_counter(self, key: str) -> list[Applied]:
+        """The rules that are about a counter."""
+        kind, value, period, timezone, _ = msgspec.json.decode(key)
+        found = []
+        for wanted in dict.fromkeys((value, "*")):
+            for rule, limit in self._by_counter.get(Counted(kind, wanted, period, timezone), ()):
+                found.append(Applied(rule, key, limit))
+        return found
+
+
+def _applied(rule: BudgetRule, limit: int, party: Party, at: float) -> Applied | None:
+    kind, wanted = rule.kind, rule.value
+    value = value_of(kind, party)
+    if value is None or wanted not in ("*", value):
+        return None
+    key = counter_key(kind, value, rule.period, rule.timezone, at, run_id=party.run_id)
+    return Applied(rule, key, limit)
+
+
+def _counted(rule: BudgetRule) -> Counted:
+    return Counted(rule.kind, rule.value, rule.period, rule.timezone)
+
+
+def _floor_nano(rule: BudgetRule) -> int:
+    return ceil_pico(exact_decimal(rule.usd)) // _PICO_IN_NANO

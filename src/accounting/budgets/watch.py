@@ -1,0 +1,157 @@
+"""Who is told when much of a budget is spent, and when groups are exchanged for cheaper ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from ..ledger.store import Standing
+from .applied import Applied, Rules, nano_usd
+
+__all__ = ["BudgetEvent", "Watch"]
+
+_log = logging.getLogger("switchgear.budgets")
+
+_MOST = 4096
+"""Counters remembered at once; the ones not heard of for longest are forgotten first."""
+
+
+class BudgetEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a budget.
+
+    Attributes:
+        kind: ``threshold``: that part of it is spent; told once for each period, by whichever
+            process books it first. ``overrun``: an attempt cost more than was reserved for it.
+        budget: Which: ``project:p1 per day``.
+        scope: The rule's scope.
+        hard: Whether the rule is never exceeded.
+        threshold: The part that was reached; ``None`` for an overrun.
+        limit: USD; what may be spent in its period.
+        spent: USD; for a hard budget the most that it can have cost, for a soft one what it cost.
+    """
+
+    kind: Literal["threshold", "overrun"]
+    budget: str
+    scope: str
+    hard: bool
+    limit: Decimal
+    spent: Decimal
+    threshold: float | None = None
+
+
+class Watch:
+    """Remembers how counters stood when they were last heard of.
+
+    Args:
+        rules: What is configured.
+        on_event: Told what happens.
+    """
+
+    def __init__(self, rules: Rules, on_event: Callable[[BudgetEvent], None]) -> None:
+        self._rules = rules
+        self._on_event = on_event
+        self._standings: dict[str, Standing] = {}
+        # Thresholds that were passed here and not yet asked about, then those that were.
+        self._due: dict[tuple[str, str], tuple[Applied, float]] = {}
+        self._asked: dict[tuple[str, str], None] = {}
+
+    def see(self, standings: Iterable[Standing]) -> None:
+        """Counters as the database just had them."""
+        for standing in standings:
+            self._standings.pop(standing.key, None)
+            self._standings[standing.key] = standing
+            for applied in self._rules.of_counter(standing.key):
+                self._look(applied, standing)
+        while len(self._standings) > _MOST:
+            del self._standings[next(iter(self._standings))]
+        while len(self._asked) > _MOST:
+            del self._asked[next(iter(self._asked))]
+
+    def known(self, key: str) -> Standing | None:
+        """How a counter stood when it was last heard of."""
+        return self._standings.get(key)
+
+    def due(self) -> list[tuple[str, str]]:
+        """Marks to be set for thresholds that were passed; each is answered once."""
+        marks = [mark for mark in self._due if mark not in self._asked]
+        self._asked.update(dict.fromkeys(marks))
+        return marks
+
+    def announce(self, marks: Iterable[tuple[str, str]]) -> None:
+        """Tell of the thresholds whose marks nobody had set before."""
+        for mark in marks:
+            found = self._due.get(mark)
+            if found is not None:
+                applied, threshold = found
+                self._tell("threshold", applied, self._spent(applied), threshold)
+
+    def answered(self, marks: Iterable[tuple[str, str]]) -> None:
+        """It is known of these marks who sets them."""
+        for mark in marks:
+            self._due.pop(mark, None)
+
+    def unanswered(self, marks: Iterable[tuple[str, str]]) -> None:
+        """Nobody could be asked about these marks: again with the next booking."""
+        for mark in marks:
+            self._asked.pop(mark, None)
+
+    def overrun(self, keys: Iterable[str], bound: int, reserved: int) -> None:
+        """An attempt cost more than was reserved for it; 10⁻⁹ USD."""
+        for key in keys:
+            for applied in self._rules.of_counter(key):
+                if applied.rule.hard:
+                    _log.error(
+                        "budget %s: an attempt cost $%s, more than the $%s reserved for it: the "
+                        "provider counted more than it can by its own documentation",
+                        applied.name,
+                        nano_usd(bound),
+                        nano_usd(reserved),
+                    )
+                    self._tell("overrun", applied, self._spent(applied), None)
+
+    def part_spent(self, applied: Applied) -> float | None:
+        """The part of a budget that is spent; ``None`` where it was not heard of yet."""
+        if applied.key not in self._standings:
+            return None
+        return self._spent(applied) / applied.limit if applied.limit else 1.0
+
+    def _spent(self, applied: Applied) -> int:
+        standing = self._standings.get(applied.key)
+        if standing is None:
+            return 0
+        return standing.bound if applied.rule.hard else standing.cost
+
+    def _look(self, applied: Applied, standing: Standing) -> None:
+        spent = standing.bound if applied.rule.hard else standing.cost
+        for threshold in applied.rule.thresholds:
+            mark = (applied.key, f"{applied.rule.enforcement} {applied.rule.usd} {threshold}")
+            if spent >= applied.limit * threshold and mark not in self._asked:
+                self._due[mark] = (applied, threshold)
+
+    def _tell(
+        self,
+        kind: Literal["threshold", "overrun"],
+        applied: Applied,
+        spent: int,
+        threshold: float | None,
+    ) -> None:
+        rule = applied.rule
+        if threshold is not None:
+            _log.warning(
+                "budget %s: %.0f %% of $%s is spent", applied.name, threshold * 100, rule.usd
+            )
+        self._on_event(
+            BudgetEvent(
+                kind=kind,
+                budget=applied.name,
+                scope=rule.scope,
+                hard=rule.hard,
+                limit=rule.usd,
+                spent=nano_usd(spent),
+                threshold=threshold,
+            )
+        )

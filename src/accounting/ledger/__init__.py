@@ -1,0 +1,1 @@
+"""Where attempts are booked: rows, the journal that keeps them through a crash, the database."""

@@ -1,0 +1,1 @@
+"""Vendors' usage and cost exports, each format read by a file of its own."""

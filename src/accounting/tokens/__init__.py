@@ -1,0 +1,1 @@
+"""Tokens: how many a request has, about and at most."""

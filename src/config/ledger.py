@@ -1,0 +1,51 @@
+"""Where costs are booked."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+import msgspec
+
+__all__ = ["LedgerConfig", "OnError"]
+
+OnError: TypeAlias = Literal["fail", "serve"]
+
+_PASSWORD = re.compile(r"(?<=://)([^:@]*):.*(?=@)|(?<=password=)[^&]*")
+"""Rather too much than too little: a password that is not encoded may hold anything."""
+
+
+class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``[ledger]`` table.
+
+    Attributes:
+        url: ``sqlite:PATH`` (relative to the configuration's folder), ``postgresql://…`` or
+            ``memory:`` (nothing outlives the process). Empty: a file of this user's own, shared by
+            all programs that say nothing else; ``SWITCHGEAR_LEDGER`` names another.
+        on_error: What becomes of a call that can't be booked, because the disk is full or the file
+            can't be written: ``fail`` refuses it before anything is sent, ``serve`` makes it and
+            warns. ``None``: ``fail`` where ``url`` is set. Hard budgets always fail.
+        journal: The folder of the journal, in which attempts wait for the database; empty: beside
+            the database file, or in this user's state folder for a server.
+        journal_mb: How large a journal may grow while the database is away.
+    """
+
+    url: str = ""
+    on_error: OnError | None = None
+    journal: str = ""
+    journal_mb: int = 1024
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without a password, fit to be shown."""
+        return _PASSWORD.sub(
+            lambda found: "***" if found[1] is None else f"{found[1]}:***", self.url
+        )
+
+    @property
+    def fails(self) -> bool:
+        """Whether a call that can't be booked is refused."""
+        return self.on_error == "fail" or (self.on_error is None and bool(self.url))
+
+    def __repr__(self) -> str:
+        return f"LedgerConfig(url={self.shown_url!r}, on_error={self.on_error!r})"

@@ -1,0 +1,140 @@
+"""The usage of Anthropic's Messages API, as its own platform, Bedrock and Vertex send it.
+
+Sources: the SDK's types, the guides on prompt caching, tools, fast mode and data residency, and
+recorded traffic. ``input_tokens`` leave out what a cache has to do with; ``cache_creation`` splits
+the writes by their time to live. Searches of the web are charged one by one, fetches are free, and
+so is running code beside either; code alone runs in a container, whose hours are charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ...completion import Usage
+from .counts import Count, Counter, count, word
+
+__all__ = ["RawUsage", "billed_apart", "later", "raw_usage", "region_of", "tier_of", "usage_of"]
+
+# Older models and other platforms say so; no data residency is charged for there.
+_NOWHERE = frozenset({"not_available", "global"})
+
+
+class RawUsage(msgspec.Struct):
+    """``usage`` as it came; ``later`` joins those of a stream, field by field."""
+
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation: Any = None
+    output_tokens_details: Any = None
+    server_tool_use: Any = None
+    iterations: Any = None
+    service_tier: Any = None
+    inference_geo: Any = None
+    speed: Any = None
+
+
+def raw_usage(given: Any) -> RawUsage | None:
+    """``usage`` of an answer or an event; ``None`` where it is missing or no object."""
+    return msgspec.convert(given, RawUsage) if isinstance(given, Mapping) else None
+
+
+def later(first: RawUsage | None, last: RawUsage) -> RawUsage:
+    """The counts of ``message_delta`` are totals so far, and win where they are given."""
+    if first is None:
+        return last
+    told = {
+        name: value
+        for name in RawUsage.__struct_fields__
+        if (value := getattr(last, name)) is not None
+    }
+    return msgspec.structs.replace(first, **told)
+
+
+def usage_of(raw: RawUsage | None, *, container: Any = None, final: bool = True) -> Usage | None:
+    """Inclusive totals; ``None`` where the prompt or the answer was not counted.
+
+    Args:
+        raw: What the API says.
+        container: Where code ran, if it did.
+        final: No more will come; what is not final is marked as estimated.
+    """
+    if raw is None:
+        return None
+    unsaid = raw.output_tokens is None and not final
+    if count(raw.input_tokens) is None or (count(raw.output_tokens) is None and not unsaid):
+        return None
+    read = Counter()
+    runs: list[Mapping[str, Any]] = [msgspec.structs.asdict(raw)]
+    # The totals leave out what was spent on summing up the context.
+    runs += [run for run in _iterations(raw) if run.get("type") == "compaction"]
+    given = answered = cached = written = hour = 0
+    for run in runs:
+        from_cache = read(run.get("cache_read_input_tokens"))
+        kept = read.inside(run, "cache_creation")
+        kept_hour = read(kept.get("ephemeral_1h_input_tokens"))
+        to_cache = max(
+            read(run.get("cache_creation_input_tokens")),
+            kept_hour + read(kept.get("ephemeral_5m_input_tokens")),
+        )
+        given += read(run.get("input_tokens")) + from_cache + to_cache
+        answered += read(run.get("output_tokens"))
+        cached += from_cache
+        written += to_cache
+        hour += kept_hour
+    if answered and not given:
+        return None  # no prompt is empty: a server that says so did not count
+    details = read.inside(runs[0], "output_tokens_details")
+    tools = read.inside(runs[0], "server_tool_use")
+    searches = read(tools.get("web_search_requests"))
+    beside = searches or read(tools.get("web_fetch_requests"))
+    return Usage(
+        input_tokens=given,
+        output_tokens=answered,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=hour,
+        reasoning_tokens=read(details.get("thinking_tokens")),
+        estimated=not final or read.doubtful or bool(billed_apart(raw)),
+        web_searches=searches,
+        code_sessions=1 if isinstance(container, Mapping) and not beside else 0,
+    )
+
+
+def tier_of(raw: RawUsage | None) -> str | None:
+    """The service tier; fast mode is one of its own."""
+    if raw is None:
+        return None
+    return "fast" if raw.speed == "fast" else word(raw.service_tier)
+
+
+def region_of(raw: RawUsage | None) -> str | None:
+    """Where it was answered, where that was asked for."""
+    place = word(raw.inference_geo) if raw is not None else None
+    return None if place in _NOWHERE else place
+
+
+def billed_apart(raw: RawUsage | None) -> tuple[str, ...]:
+    """What was billed at another model's price than the asked one's, a line each."""
+    lines = []
+    for run in _iterations(raw):
+        if run.get("type") == "advisor_message":
+            lines.append(
+                f"usage: {count(run.get('input_tokens')) or 0} input and"
+                f" {count(run.get('output_tokens')) or 0} output tokens of the advisor"
+                f" {run.get('model')} are billed at its own price and not counted here"
+            )
+        elif run.get("type") == "fallback_message":
+            lines.append(
+                f"model: {run.get('model')} stepped in for the asked one, at its own price"
+            )
+    return tuple(lines)
+
+
+def _iterations(raw: RawUsage | None) -> list[Mapping[str, Any]]:
+    runs = raw.iterations if raw is not None else None
+    return [run for run in runs if isinstance(run, Mapping)] if isinstance(runs, list) else []

@@ -1,0 +1,110 @@
+"""What hard budgets have to set aside for one attempt before it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..accounting.bounds import Unbounded, Worst
+from ..accounting.budgets.applied import Applied, nano
+from ..errors import BudgetBusyError, BudgetExceededError, UnboundedCostError
+from .booking import Reserved
+from .costing import day_of
+
+if TYPE_CHECKING:
+    from .account import Subject
+    from .books import Books
+    from .plan import Candidate
+
+__all__ = ["Wanted"]
+
+
+class Wanted:
+    """The most that an attempt can cost, to be set aside in its budgets.
+
+    Args:
+        books: The router's.
+        applied: The budgets that have to agree.
+        candidate: At whom the attempt is aimed.
+        subject: What it asks for.
+        at: When, seconds since 1970.
+
+    Raises:
+        UnboundedCostError: Nothing bounds what it could cost, or it has no price.
+    """
+
+    __slots__ = ("_amount", "_applied", "_at", "_books", "_candidate", "_subject", "_worst")
+
+    def __init__(
+        self,
+        books: Books,
+        applied: list[Applied],
+        candidate: Candidate,
+        subject: Subject,
+        at: float,
+    ) -> None:
+        self._books = books
+        self._applied = applied
+        self._candidate = candidate
+        self._subject = subject
+        self._at = at
+        self._worst = self._bounded(subject.worst(candidate, day_of(at)))
+        self._amount = nano(self._worst.amount)
+
+    def hold(self) -> Reserved | None:
+        """Set it aside now; ``None`` where that takes asking the database."""
+        if not self._amount:
+            # It costs nothing, so no budget has a say; but what must be sent still must.
+            return Reserved(self._worst, None, self._at)
+        holding = self._books.budgets.hold(self._applied, self._amount)
+        return Reserved(self._worst, holding, self._at) if holding is not None else None
+
+    async def reserve(self, *, timeout: float, patient: bool) -> Reserved:
+        """Have the database set it aside; less, where a tighter bound is needed and found.
+
+        Args:
+            timeout: Seconds that this may take.
+            patient: Wait that long where only the reservations of others stand in the way.
+
+        Raises:
+            BudgetExceededError: A hard budget has too little left.
+            BudgetBusyError: It has enough, but calls under way have reserved it.
+            UnboundedCostError: The tighter bound is none.
+            LedgerError: The database can't be asked.
+            LifecycleError: The router was closed meanwhile.
+        """
+        budgets, clock = self._books.budgets, self._books.clock
+        worst, amount = self._worst, self._amount
+        until = clock.monotonic() + timeout
+        try:
+            holding = await budgets.reserve(self._applied, amount, timeout=timeout, patient=False)
+        except (BudgetExceededError, BudgetBusyError) as exc:
+            worst = await self._tight()
+            if nano(worst.amount) >= amount and not (patient and isinstance(exc, BudgetBusyError)):
+                raise
+            amount = nano(worst.amount)
+            left = max(0.0, until - clock.monotonic())
+            holding = await budgets.reserve(self._applied, amount, timeout=left, patient=patient)
+        return Reserved(worst, holding, self._at)
+
+    async def _tight(self) -> Worst:
+        """The bound by the model's own tokenizer, which bytes stood in for."""
+        subject, candidate, day = self._subject, self._candidate, day_of(self._at)
+        await subject.prepare(candidate)
+        if subject.quick:
+            worst = subject.worst(candidate, day, exact=True)
+        else:
+            worst = await asyncio.to_thread(subject.worst, candidate, day, exact=True)
+        return self._bounded(worst)
+
+    def _bounded(self, worst: Worst | Unbounded) -> Worst:
+        if isinstance(worst, Worst):
+            return worst
+        budget = self._applied[0]
+        message = f"budget {budget.name} is hard, and nothing bounds what this could cost: "
+        error = UnboundedCostError(
+            message + worst.reason, model=self._candidate.entry.model, param=worst.param
+        )
+        error.budget = budget.name
+        error.limit = budget.rule.usd
+        raise error

@@ -1,0 +1,166 @@
+"""When much of a budget is spent, a cheaper group answers in the place of a dear one."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from switchgear import (
+    AllProvidersFailedError,
+    BudgetExceededError,
+    ProviderTimeoutError,
+    Router,
+    UnsupportedParameterError,
+)
+from switchgear.testing.scripted import ScriptedProvider
+
+from .bookkeeping import CLAUDE, GPT, LLAMA, assert_nothing_is_left, hard, rows_of, soft
+from .helpers import virtual
+
+pytestmark = pytest.mark.looptime
+
+COST = Decimal("0.000035")
+"""Of one answer of the dear group."""
+
+GROUPS = {
+    "dear": {"chain": [CLAUDE]},
+    "middle": {"chain": [GPT]},
+    "cheap": {"chain": [LLAMA]},
+}
+TO_CHEAP = {"at": 0.8, "groups": {"dear": "cheap"}}
+
+
+def tiered(*budgets: Any, **config: Any) -> Router:
+    """A router with a dear, a middling and a cheap group."""
+    providers = [ScriptedProvider(name) for name in ("anthropic", "openai", "ollama")]
+    return virtual(*providers, config={"groups": GROUPS, "budgets": [*budgets], **config})
+
+
+async def ask(router: Router, times: int = 1, group: str = "dear", **options: Any) -> list[str]:
+    """Who answered, call by call."""
+    answered = []
+    for _ in range(times):
+        reply = await router.complete(group, "hi", max_tokens=10, **options)
+        answered.append(reply.provider)
+        await rows_of(router)  # booked, so that the next call knows of it
+    return answered
+
+
+@pytest.mark.parametrize("rule", [hard, soft])
+async def test_the_cheap_group_answers_once_so_much_is_spent(rule: Any) -> None:
+    async with tiered(rule(COST * 50, downgrade=TO_CHEAP)) as router:
+        assert await ask(router, 40) == ["anthropic"] * 40
+        reply = await router.complete("dear", "hi", max_tokens=10)
+        rows = await rows_of(router)
+        assert_nothing_is_left(router)
+    assert (reply.provider, reply.group) == ("ollama", "cheap")
+    assert reply.trace.target == "dear"
+    exchanged, answered = reply.trace.steps
+    assert (exchanged.candidate, exchanged.outcome) == ("dear", "skipped")
+    assert exchanged.reason == "budget global is 80% spent: cheap answers instead"
+    assert answered.candidate == LLAMA
+    assert [row.group for row in rows] == ["dear"] * 40 + ["cheap"]
+
+
+async def test_a_stream_is_exchanged_too() -> None:
+    async with tiered(soft(0, downgrade=TO_CHEAP)) as router:
+        async with router.stream("dear", "hi") as stream:
+            text = "".join([event.text async for event in stream])
+        rows = await rows_of(router)
+    assert text == "ok"
+    assert (stream.completion.provider, stream.completion.group) == ("ollama", "cheap")
+    assert stream.completion.trace.steps[0].candidate == "dear"
+    assert [(row.group, row.stream) for row in rows] == [("cheap", True)]
+
+
+async def test_other_groups_and_named_models_stay_what_they_are() -> None:
+    async with tiered(soft(0, downgrade=TO_CHEAP)) as router:
+        assert await ask(router, group="middle") == ["openai"]
+        assert await ask(router, group=CLAUDE) == ["anthropic"]
+        assert await ask(router, group="cheap") == ["ollama"]
+
+
+async def test_only_those_are_exchanged_whose_budget_it_is() -> None:
+    async with tiered(soft(COST, "project:*", "day", downgrade=TO_CHEAP)) as router:
+        assert await ask(router, 2, project_id="p1") == ["anthropic", "ollama"]
+        assert await ask(router, 2, project_id="p2") == ["anthropic", "ollama"]
+        assert await ask(router, 2) == ["anthropic", "ollama"]
+
+
+async def test_a_new_period_brings_the_dear_group_back() -> None:
+    async with tiered(soft(COST, "global", "hour", downgrade=TO_CHEAP)) as router:
+        assert await ask(router, 2) == ["anthropic", "ollama"]
+        await asyncio.sleep(3600)
+        assert await ask(router, 2) == ["anthropic", "ollama"]
+
+
+async def test_two_budgets_may_exchange_one_after_the_other() -> None:
+    first = soft(COST, "project:*", "day", downgrade={"at": 0.5, "groups": {"dear": "middle"}})
+    second = soft(COST, downgrade={"at": 0.9, "groups": {"middle": "cheap"}})
+    async with tiered(first, second) as router:
+        assert await ask(router, project_id="p1") == ["anthropic"]
+        reply = await router.complete("dear", "hi", project_id="p1", max_tokens=10)
+    assert reply.provider == "ollama"
+    [step] = [step for step in reply.trace.steps if step.outcome == "skipped"]
+    assert "middle answers instead; budget global" in step.reason
+
+
+async def test_of_two_steps_the_later_one_counts_once_it_is_reached() -> None:
+    half = soft(COST * 10, downgrade={"at": 0.5, "groups": {"dear": "middle"}})
+    most = soft(COST * 10, downgrade={"at": 0.9, "groups": {"dear": "cheap"}})
+    for budgets in ((half, most), (most, half)):
+        async with tiered(*budgets) as router:
+            assert await ask(router, 6) == ["anthropic"] * 5 + ["openai"]
+            assert await ask(router, 4, group=CLAUDE) == ["anthropic"] * 4
+            assert await ask(router, 1) == ["ollama"]
+
+
+async def test_groups_that_are_exchanged_for_each_other_make_no_circle() -> None:
+    there = soft(0, "project:*", "day", downgrade={"at": 0.5, "groups": {"dear": "cheap"}})
+    back = soft(0, downgrade={"at": 0.9, "groups": {"cheap": "dear"}})
+    async with tiered(there, back) as router:
+        assert await ask(router) == ["ollama"]
+
+
+async def test_what_may_have_been_spent_counts_for_a_hard_budget() -> None:
+    """A time-out has no usage: its whole reservation is spent, as far as anybody knows."""
+    lost = ScriptedProvider("anthropic", [ProviderTimeoutError("no answer"), "ok"])
+    others = [ScriptedProvider("openai"), ScriptedProvider("ollama")]
+    budget = hard(Decimal("0.001"), downgrade={"at": 0.1, "groups": {"dear": "cheap"}})
+    config = {"groups": GROUPS, "budgets": [budget], "retry": {"num_retries": 0}}
+    async with virtual(lost, *others, config=config) as router:
+        with pytest.raises(AllProvidersFailedError):
+            await router.complete("dear", "hi", max_tokens=10)
+        await rows_of(router)
+        assert await ask(router) == ["ollama"]
+
+
+async def test_a_group_that_is_nearly_as_dear_does_not_stretch_the_budget() -> None:
+    budget = hard(0, downgrade={"at": 0.5, "groups": {"dear": "other"}})
+    other = "anthropic/claude-3-haiku"
+    groups = {"dear": {"chain": [CLAUDE]}, "other": {"chain": [other]}}
+    async with tiered(budget, groups=groups) as router:
+        with pytest.raises(BudgetExceededError) as refused:
+            await router.complete("dear", "hi")
+        assert refused.value.trace is not None
+    assert [step.candidate for step in refused.value.trace.steps] == ["dear", other]
+
+
+async def test_a_ledger_that_can_not_be_asked_exchanges_nothing(tmp_path: Path) -> None:
+    """A soft budget only warns: with ``serve`` the call is made as if there were none."""
+    (tmp_path / "not-a-folder").write_text("")
+    ledger = {"url": f"sqlite:{tmp_path}/not-a-folder/ledger.sqlite3", "on_error": "serve"}
+    async with tiered(soft(1, downgrade=TO_CHEAP), ledger=ledger) as router:
+        reply = await router.complete("dear", "hi")
+    assert reply.provider == "anthropic"
+
+
+async def test_embeddings_are_never_exchanged() -> None:
+    """Vectors of different models do not compare."""
+    async with tiered(soft(0, downgrade=TO_CHEAP)) as router:
+        with pytest.raises(UnsupportedParameterError) as refused:
+            await router.embed("dear", "hi")
+    assert refused.value.trace is not None
+    assert [step.candidate for step in refused.value.trace.steps] == [CLAUDE]
