@@ -1,0 +1,1 @@
+"""What a fleet shares: a link to Redis, and the scripts that decide there."""
