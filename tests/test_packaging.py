@@ -22,6 +22,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 LOCKS = ("demo.lock", "dev.lock")
+DATA = (".css", ".lua", ".sql", ".toml")
 HEAVY = ("openai", "anthropic", "ollama", "httpx", "httpx2", "aiohttp", "pydantic", "tiktoken")
 
 # One worker runs all of these, else each worker of a parallel run would build a wheel of its own.
@@ -191,7 +192,10 @@ def test_the_sdist_and_the_wheel_hold_the_package_and_its_data(
         held = {n.removeprefix("switchgear/") for n in archive.namelist() if ".dist-info/" not in n}
         prices = archive.read("switchgear/accounting/pricing.toml")
     assert held >= modules | data
-    assert {name for name in held - modules - data if not name.endswith(".toml")} == set()
+    assert {name for name in held - modules - data if not name.endswith(DATA)} == set()
+    assert {name for name in held if name.endswith(DATA)} == {
+        path.relative_to(SRC).as_posix() for path in SRC.rglob("*") if path.suffix in DATA
+    }
     assert prices == (ROOT / "pricing.toml").read_bytes()
 
     (sdist,) = dist.glob("*.tar.gz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import textwrap
@@ -111,6 +110,8 @@ def _road(config_path: str | None) -> str:
 
 
 def _examined(case: Case, *, show: bool, quiet: bool) -> list[Examined]:
+    import asyncio
+
     from .checkup.threads import Daemons
 
     with asyncio.Runner() as runner:

@@ -39,8 +39,9 @@ from .providers import (
     unknown_provider,
 )
 from .secret_reader import SecretReader
-from .show import show_budget, show_group, show_ledger, show_provider
+from .show import show_budget, show_group, show_ledger, show_provider, show_state
 from .spending import PricingConfig, read_budgets, read_ledger, read_pricing
+from .state import StateConfig, read_state
 from .table import Problems, Table, closest, normalised
 from .toml_file import parse, read_text
 from .traffic import read_breaker, read_limits
@@ -79,6 +80,7 @@ __all__ = [
     "PricingConfig",
     "ProviderConfig",
     "RetryConfig",
+    "StateConfig",
     "Strategy",
     "Unsupported",
     "check",
@@ -98,6 +100,7 @@ _SECTIONS = (
     "ledger",
     "pricing",
     "cache",
+    "state",
     "unsupported",
     "timeout",
     "attempt_timeout",
@@ -118,6 +121,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         budgets: How much may be spent.
         ledger: Where costs are booked.
         pricing: Prices of one's own, and what becomes of models without any.
+        state: What this process shares with others.
         cache: The response cache; ``None`` where there is none.
         unsupported: What becomes of something a provider can't do.
         timeout: Seconds for a whole call.
@@ -136,6 +140,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     budgets: tuple[BudgetRule, ...] = ()
     ledger: LedgerConfig = LedgerConfig()
     pricing: PricingConfig = PricingConfig()
+    state: StateConfig = StateConfig()
     cache: CacheConfig | None = None
     unsupported: Unsupported = None
     timeout: float = 600.0
@@ -264,6 +269,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 "tables": [sorted(table) for table in self.pricing.tables],
             },
             "cache": show_cache(self.cache),
+            "state": show_state(self.state),
             "providers": {name: show_provider(p) for name, p in self.providers.items()},
             "groups": {name: show_group(group) for name, group in self.groups.items()},
             "agents": dict(self.agents),
@@ -389,6 +395,7 @@ def _load(
         budgets=read_budgets(top, groups),
         ledger=read_ledger(top, base, secrets),
         pricing=read_pricing(top, base),
+        state=read_state(top, secrets),
         cache=read_cache(top, base, secrets),
         unsupported=unsupported,
         timeout=top.seconds("timeout") or 600.0,

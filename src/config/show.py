@@ -8,9 +8,10 @@ import msgspec
 
 from .budgets import BudgetRule
 from .ledger import LedgerConfig
+from .state import StateConfig
 from .values import Candidate, FrozenDict, GroupConfig, ProviderConfig
 
-__all__ = ["show_budget", "show_group", "show_ledger", "show_provider"]
+__all__ = ["show_budget", "show_group", "show_ledger", "show_provider", "show_state"]
 
 
 def show_provider(provider: ProviderConfig) -> dict[str, Any]:
@@ -62,6 +63,11 @@ def show_budget(rule: BudgetRule) -> dict[str, Any]:
 def show_ledger(ledger: LedgerConfig) -> dict[str, Any]:
     """Where costs are booked, without the database's password."""
     return {**msgspec.structs.asdict(ledger), "url": ledger.shown_url}
+
+
+def show_state(state: StateConfig) -> dict[str, Any]:
+    """What is shared with others, without the server's password."""
+    return {**msgspec.structs.asdict(state), "url": state.shown_url}
 
 
 def _show_candidate(candidate: Candidate) -> str | dict[str, Any]:

@@ -11,7 +11,6 @@ __all__ = ["GROUP_KEYS", "SECTIONS"]
 SECTIONS: dict[str, str] = {
     "backend": "another router underneath",
     "server": "the HTTP gateway",
-    "state": "state shared by a fleet",
 }
 """Top-level keys, and what each is."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import LifecycleError, SwitchgearError
 
@@ -65,7 +65,7 @@ class Deadline:
         if self.remaining() <= LEAST_SECONDS:
             raise self._ending.too_late()
 
-    async def within(self, work: Coroutine[Any, Any, R]) -> R:
+    async def within(self, work: Awaitable[R]) -> R:
         """What the work answers, unless the call's time or the router ends first.
 
         Raises:

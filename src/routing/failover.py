@@ -134,7 +134,7 @@ class Failover:
             if (racing is not None and racing.had(position)) or self._is_too_small(item):
                 continue
             last = position == end
-            entry = self._admit(item, last=last)
+            entry = await self._admit(item, last=last)
             if entry is None:
                 continue
             beside = None if last else racing
@@ -189,14 +189,20 @@ class Failover:
             await self._deadline.sleep(wait, outcome)
             if self._recorder.elapsed() >= until - LEAST_SECONDS:
                 return None  # the wait took longer than it was meant to
-            again = self._admit(candidate, last=last)
+            again = await self._admit(candidate, last=last)
             if again is None:
                 return None
             repeats.take(candidate)
             entry, waited = again, wait
 
-    def _admit(self, candidate: Candidate, *, last: bool) -> Entry | None:
-        """A place at the candidate's gates; ``None`` where they refuse, which is written down."""
+    async def _admit(self, candidate: Candidate, *, last: bool) -> Entry | None:
+        """A place at the candidate's gates; ``None`` where they refuse, which is written down.
+
+        Waits only for the word of a fleet, and only where this replica's part is used up.
+        """
+        asked = self._gates.ask(candidate, self._visit)
+        if asked is not None:
+            await self._deadline.within(asked)
         again = self._repeats.made(candidate) > 0
         entry = self._gates.enter(candidate, self._visit, repeat=again, insist=last)
         if isinstance(entry, Refusal):

@@ -8,7 +8,7 @@ back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -257,6 +257,14 @@ class Gates:
     def known(self) -> Mapping[str, Gate]:
         """Every candidate that a call has got to, by name."""
         return self._gates
+
+    def ask(self, candidate: Candidate, visit: Visit) -> Awaitable[None] | None:
+        """What to await before ``enter``, where this replica has no more of a shared rate limit.
+
+        ``None`` where there is nothing to wait for. It takes a round trip at most.
+        """
+        entry = candidate.entry
+        return self.limiter.ask(entry.provider, entry.model, visit.need, key=_key(candidate))
 
     def enter(
         self,

@@ -24,16 +24,14 @@ from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
 from .books import Books
 from .breaker_values import BreakerChange
-from .cooldown import Cooldowns
 from .costing import Costing
-from .gates import Gates
 from .health import Health, health_of
 from .lifecycle import Lifecycle
-from .limits import Limiter
 from .options import CallOptions
 from .plan import plugin_fault
 from .prepare import Preparer
 from .providers import Providers
+from .sharing import gates_of
 from .streaming import CompletionStream
 
 if TYPE_CHECKING:
@@ -95,13 +93,7 @@ class Router:
         self._tokens = TokenCounter()
         self._listeners: list[Listener] = []
         self._budget_listeners: list[BudgetListener] = []
-        self._gates = Gates(
-            breaker=config.breaker,
-            cooldowns=Cooldowns(clock),
-            limiter=Limiter(config.limits, clock),
-            clock=clock,
-            on_change=self._tell,
-        )
+        self._gates, self._sharing = gates_of(config, clock, self._tell)
         rules = Rules(config.budgets)
         self._ledger = Ledger(
             config.ledger, clock=clock, ask=lambda: rules.counted, rules=tuple(rules.counted)
@@ -178,7 +170,7 @@ class Router:
             DeadlineExceededError: The call's timeout ran out.
             LifecycleError: The router is closed, or belongs to another loop or process.
         """
-        self._lifecycle.check()
+        self._enter()
         call = self._preparer.prepare(model, messages, options)
         if self._cached is not None:
             return await self._cached.complete(call, self._preparer.cache_terms(options))
@@ -200,7 +192,7 @@ class Router:
         Raises:
             InvalidRequestError: The request is wrong. Everything else is raised by the stream.
         """
-        self._lifecycle.check()
+        self._enter()
         call = self._preparer.prepare(model, messages, options, stream=True)
         opened, closed = self._streams.add, self._streams.discard
         if self._cached is not None:
@@ -230,7 +222,7 @@ class Router:
             UnsupportedParameterError: No candidate makes embeddings.
             AllProvidersFailedError: Every candidate failed.
         """
-        self._lifecycle.check()
+        self._enter()
         call = self._preparer.prepare_embedding(model, inputs, dimensions, options)
         return await call.run()
 
@@ -245,7 +237,7 @@ class Router:
             InvalidRequestError: The request is wrong.
             AllProvidersFailedError: The provider was asked, and failed.
         """
-        self._lifecycle.check()
+        self._enter()
         call = self._preparer.prepare(model, messages, options, booked=False)
         return await call.count_tokens(self._tokens)
 
@@ -422,10 +414,22 @@ class Router:
             try:
                 await self._providers.aclose()
             finally:
+                if self._sharing is not None:
+                    await self._sharing.aclose()
                 await self._books.aclose()
 
-    async def __aenter__(self) -> Self:
+    def _enter(self) -> None:
+        """Called where a call begins.
+
+        Raises:
+            LifecycleError: The router is closed, or belongs to another loop or process.
+        """
         self._lifecycle.check()
+        if self._sharing is not None:
+            self._sharing.start()
+
+    async def __aenter__(self) -> Self:
+        self._enter()
         return self
 
     async def __aexit__(

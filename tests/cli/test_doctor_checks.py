@@ -17,6 +17,7 @@ from switchgear.accounting.ledger.stores import open_store
 from switchgear.cli.checkup import Case, Check, Result, checks_for, examine
 from switchgear.cli.checkup.books import file_system_of, journal
 from switchgear.cli.checkup.database import look_at_ledger
+from switchgear.cli.checkup.limits import shared
 from switchgear.cli.checkup.threads import Daemons
 from switchgear.cli.checkup.values import ok
 from switchgear.cli.checkup.vendors import clocks, neighbours
@@ -26,6 +27,7 @@ from switchgear.config import Config
 from switchgear.testing import SimulatedProviders
 from tests.accounting.ledger.conftest import PostgresServer
 from tests.accounting.reports.rows import row
+from tests.state.server import RedisServer
 
 SECRET = "sk-not-to-be-seen-0123456789"
 
@@ -344,3 +346,21 @@ def test_a_database_that_is_not_there(postgres: PostgresServer) -> None:
     (found,) = look_at_ledger(case_of({"ledger": {"url": postgres.url("nowhere")}})).results
     assert found.level == "error"
     assert '"nowhere" does not exist' in found.what
+
+
+# What is shared through a Redis
+
+
+def test_a_redis_that_answers_and_one_that_does_not(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    case = case_of({"state": {"url": server.url}, "cache": {"url": server.url}})
+    assert [result.level for result in shared(case)][-2:] == ["ok", "ok"]
+    server.kill()
+    away = list(shared(case))[-1]
+    assert away.level == "error"
+    assert "each process keeps its own meanwhile" in str(away.why)
+
+
+def test_the_password_of_a_redis_is_not_shown() -> None:
+    case = case_of({"state": {"url": "redis://:hunter2@127.0.0.1:1/0"}})
+    assert "hunter2" not in repr(list(shared(case)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from .servers import redis_answers
 from .values import Result, note, ok, warning
 
 if TYPE_CHECKING:
@@ -74,8 +75,15 @@ def shared(case: Case) -> Iterator[Result]:
         yield ok("ledger and budgets: shared by all processes of this machine that use the file")
     else:
         yield ok("ledger and budgets: shared by all processes that use this server")
+    if case.config.cache is not None:
+        url, shown = case.config.cache.url, case.config.cache.shown_url
+        yield from redis_answers(case, url, f"response cache: {shown}", "calls go on without it")
     rules = case.config.limits
-    if not rules:
+    state = case.config.state
+    if state.shared:
+        what = f"rate limits, circuits and cooldowns: shared through {state.shown_url}"
+        yield from redis_answers(case, state.url, what, "each process keeps its own meanwhile")
+    elif not rules:
         yield ok("circuits and cooldowns: each process learns them by itself")
     elif all(rule.share == 1 for rule in rules):
         yield note(

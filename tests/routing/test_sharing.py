@@ -1,0 +1,88 @@
+"""Routers that share their state through a Redis, configured as a user would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from switchgear import AllProvidersFailedError, Config, Router, ServerError
+from switchgear.providers.base import Call
+from switchgear.testing.scripted import ScriptedProvider
+from tests.state.server import RedisServer
+
+pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.timeout(60)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    found = RedisServer(tmp_path)
+    yield found
+    found.kill()
+
+
+def replica(server: RedisServer, provider: ScriptedProvider, **sections: Any) -> Router:
+    config = Config.from_dict(
+        {
+            "state": {"url": server.url, "timeout": 2},
+            "groups": {"g": {"chain": ["ollama/m"]}},
+            **sections,
+        }
+    )
+    return Router(config, providers={"ollama": provider})
+
+
+async def admitted(router: Router, calls: int) -> int:
+    """How many calls get through that do not wait for more than a moment."""
+    outcomes = await asyncio.gather(
+        *(router.complete("g", "x", max_tokens=5, timeout=0.5) for _ in range(calls)),
+        return_exceptions=True,
+    )
+    return sum(not isinstance(outcome, BaseException) for outcome in outcomes)
+
+
+async def test_a_rate_limit_holds_for_all_replicas_together(server: RedisServer) -> None:
+    limits = {"ollama": {"rpm": 30}}
+    one = replica(server, ScriptedProvider("ollama"), limits=limits)
+    other = replica(server, ScriptedProvider("ollama"), limits=limits)
+    async with one, other:
+        counts = await asyncio.gather(admitted(one, 40), admitted(other, 40))
+    # A minute's worth may go at once, and half a second brings less than one more. A part of it is
+    # leased ahead, and may be at the replica that does not need it.
+    assert 20 <= sum(counts) <= 31
+
+
+async def test_a_circuit_that_opens_at_one_is_open_at_the_other(server: RedisServer) -> None:
+    def down(call: Call) -> None:
+        raise ServerError("down", status=500, provider="ollama")
+
+    sick = [ScriptedProvider("ollama", on_call=down) for _ in range(2)]
+    one, other = (replica(server, provider) for provider in sick)
+    async with one, other:
+        with pytest.raises(AllProvidersFailedError):
+            await other.complete("g", "x", max_tokens=5)
+        for _ in range(3):
+            with pytest.raises(AllProvidersFailedError):
+                await one.complete("g", "x", max_tokens=5)
+        for _ in range(100):
+            if all(router.health().breakers[0].state == "open" for router in (one, other)):
+                break
+            await asyncio.sleep(0.05)
+        assert [router.health().breakers[0].state for router in (one, other)] == ["open", "open"]
+
+
+async def test_without_its_redis_a_replica_goes_on_by_itself(server: RedisServer) -> None:
+    router = replica(server, ScriptedProvider("ollama"), limits={"ollama": {"rpm": 600}})
+    async with router:
+        assert await admitted(router, 5) == 5
+        server.kill()
+        assert await admitted(router, 5) == 5
+
+
+def test_the_password_of_the_server_is_never_shown() -> None:
+    config = Config.from_dict({"state": {"url": "redis://:hunter2@localhost:6379/0"}})
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in repr(config.redacted())
