@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cached_property
 
 import msgspec
 
@@ -42,7 +43,7 @@ class Step(msgspec.Struct, frozen=True):
     rates: Rates
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
+class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A model's price on one day, in one tier.
 
     Attributes:
@@ -78,7 +79,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     checked: dt.date | None = None
     own: str | None = None
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Which price this is, for the ledger: ``anthropic/claude-opus-5@2026-11-23``.
 
