@@ -10,10 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -460,11 +462,23 @@ def workers(config: Path, count: int) -> Iterator[str]:
             if found := re.search(r"running on (http://\S+)", line):
                 url = found[1]
             ready += "Application startup complete" in line
+        _listening(url)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
         _, rest = process.communicate(timeout=30)
     assert "Traceback" not in rest
+
+
+def _listening(url: str) -> None:
+    """Wait until it accepts: a worker says that it is ready before its socket listens."""
+    address = urlsplit(url)
+    for _ in range(200):
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection((address.hostname, address.port), timeout=5).close()
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens at {url}")
 
 
 async def ask_all(urls: list[str], questions: list[dict[str, Any]]) -> list[int]:
