@@ -10,7 +10,17 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["PICO", "Pico", "ceil_pico", "exact_decimal", "pico", "usd"]
+__all__ = [
+    "PICO",
+    "PICO_IN_NANO",
+    "Pico",
+    "ceil_pico",
+    "exact_decimal",
+    "nano",
+    "nano_usd",
+    "pico",
+    "usd",
+]
 
 Pico = int
 """An amount in units of 10⁻¹² USD."""
@@ -18,7 +28,11 @@ Pico = int
 PICO: Final = 1_000_000_000_000
 """Pico-dollars in a dollar."""
 
+PICO_IN_NANO: Final = 1_000
+"""Pico-dollars in 10⁻⁹ USD, the unit of counters."""
+
 _TWELVE_PLACES: Final = 12
+_NINE_PLACES: Final = -9
 
 
 def exact_decimal(value: Decimal | str | float) -> Decimal:
@@ -71,6 +85,16 @@ def usd(amount: Pico) -> Decimal:
         stripped, exponent = stripped + "0" * exponent, 0
     # Built from digits: Decimal arithmetic would round to the context's precision.
     return Decimal((sign, tuple(map(int, stripped)), exponent))
+
+
+def nano(amount: Pico) -> int:
+    """Pico-dollars in 10⁻⁹ USD, rounded up."""
+    return -(-amount // PICO_IN_NANO)
+
+
+def nano_usd(amount: int) -> Decimal:
+    """10⁻⁹ USD as dollars, exactly."""
+    return Decimal(amount).scaleb(_NINE_PLACES)
 
 
 def _shift(number: Decimal, places: int) -> Decimal:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..accounting.bounds import Worst
-from ..accounting.budgets.applied import nano
 from ..accounting.budgets.slices import Holding
+from ..accounting.money import nano
 from ..completion import Usage
 from ..errors import (
     AuthenticationError,

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..accounting.bounds import Unbounded, Worst
-from ..accounting.budgets.applied import Applied, nano
+from ..accounting.budgets.applied import Applied
+from ..accounting.money import nano
 from ..errors import BudgetBusyError, BudgetExceededError, UnboundedCostError
 from .booking import Reserved
 from .costing import day_of

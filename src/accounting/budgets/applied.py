@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from ...config.budgets import BudgetRule
 from ..ledger.store import Counted, Need
-from ..money import ceil_pico, exact_decimal
+from ..money import PICO_IN_NANO, ceil_pico, exact_decimal
 from .keys import Party, counter_key, value_of
 from .periods import span_of
 
-if TYPE_CHECKING:
-    from ..money import Pico
-
-__all__ = ["Applied", "Rules", "nano", "nano_usd"]
-
-_PICO_IN_NANO = 1000
-_NINE_PLACES = -9
-
-
-def nano(amount: Pico) -> int:
-    """Pico-dollars in 10⁻⁹ USD, rounded up."""
-    return -(-amount // _PICO_IN_NANO)
-
-
-def nano_usd(amount: int) -> Decimal:
-    """10⁻⁹ USD as dollars, exactly."""
-    return Decimal(amount).scaleb(_NINE_PLACES)
+__all__ = ["Applied", "Rules", "counted_by"]
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -80,7 +63,7 @@ class Rules:
         self._rules = tuple((rule, _floor_nano(rule)) for rule in rules)
         self._by_counter: dict[Counted, list[tuple[BudgetRule, int]]] = {}
         for rule, limit in self._rules:
-            self._by_counter.setdefault(_counted(rule), []).append((rule, limit))
+            self._by_counter.setdefault(counted_by(rule), []).append((rule, limit))
         self.counted = frozenset(self._by_counter)
         self.any = bool(rules)
         self.hard = any(rule.hard for rule in rules)
@@ -124,9 +107,10 @@ def _applied(rule: BudgetRule, limit: int, party: Party, at: float) -> Applied |
     return Applied(rule, key, limit)
 
 
-def _counted(rule: BudgetRule) -> Counted:
+def counted_by(rule: BudgetRule) -> Counted:
+    """What is counted for a rule."""
     return Counted(rule.kind, rule.value, rule.period, rule.timezone)
 
 
 def _floor_nano(rule: BudgetRule) -> int:
-    return ceil_pico(exact_decimal(rule.usd)) // _PICO_IN_NANO
+    return ceil_pico(exact_decimal(rule.usd)) // PICO_IN_NANO

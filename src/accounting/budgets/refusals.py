@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from ...errors import BudgetBusyError, BudgetError, BudgetExceededError
 from ..ledger.store import Standing
-from .applied import Applied, nano_usd
+from ..money import nano_usd
+from .applied import Applied
 
 __all__ = ["busy", "exceeded", "shut", "unanswered"]
 

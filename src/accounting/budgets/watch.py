@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 
 from ..ledger.store import Standing
-from .applied import Applied, Rules, nano_usd
+from ..money import nano_usd
+from .applied import Applied, Rules
 
 __all__ = ["BudgetEvent", "Watch"]
 

@@ -179,11 +179,6 @@ class Journal:
         current = self._current
         return Mark(0, 0) if current is None else Mark(current.index, current.offset)
 
-    @property
-    def draining(self) -> bool:
-        """There are segments that only wait to be drained."""
-        return len(self._segments) > 1 or bool(self._doomed)
-
     def batch(self, start: Mark, stop: Mark) -> Batch:
         """What was written between two marks."""
         return Batch(tuple(self._segments), start, stop)

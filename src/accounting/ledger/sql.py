@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from ...errors import LedgerError
 from ..budgets.periods import span_of
+from ..money import nano
 from . import accounts as acc
 from .columns import COLUMNS, LARGEST, from_columns
 from .database import Database, Mode
@@ -433,4 +434,4 @@ def _milliseconds(identifier: bytes) -> int:
 
 
 def _nano(amount: int | None) -> int:
-    return 0 if amount is None else -(-amount // 1000)
+    return 0 if amount is None else nano(amount)

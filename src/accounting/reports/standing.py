@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..budgets.applied import counted_by
 from ..budgets.keys import counter_key
 from ..budgets.periods import span_of
-from ..ledger.store import Counted, Standing
-from ..money import pico, usd
+from ..ledger.store import Standing
+from ..money import PICO_IN_NANO, pico, usd
 
 if TYPE_CHECKING:
     from ...config.budgets import BudgetRule
     from ..ledger.store import Store
 
-__all__ = ["EMPTY", "BudgetStatus", "budget_name", "budget_statuses", "counted", "status_of"]
+__all__ = ["EMPTY", "BudgetStatus", "budget_name", "budget_statuses", "status_of"]
 
 EMPTY: Final = '""'
 """How a label that attempts do not have is shown."""
-
-_PICO_IN_NANO: Final = 1000
 
 
 class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,11 +76,6 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
         return self.spent / self.limit
 
 
-def counted(rule: BudgetRule) -> Counted:
-    """What the ledger counts for a rule."""
-    return Counted(rule.kind, rule.value, rule.period, rule.timezone)
-
-
 def budget_name(rule: BudgetRule, value: str, run_id: str | None = None) -> str:
     """``project:p1 per day``; a label that is missing shows as ``""``."""
     scope = _scope(rule, value)
@@ -103,7 +97,7 @@ def budget_statuses(
         LedgerError: It can't be read.
     """
     at = int(now.timestamp() * 1_000_000)
-    wanted = list(dict.fromkeys(counted(rule) for rule in rules))
+    wanted = list(dict.fromkeys(counted_by(rule) for rule in rules))
     if not wanted:
         return ()
     store.register(wanted, at)
@@ -170,7 +164,7 @@ def status_of(rule: BudgetRule, standing: Standing, now: dt.datetime) -> BudgetS
 
 
 def _pico(nano: int) -> int:
-    return nano * _PICO_IN_NANO
+    return nano * PICO_IN_NANO
 
 
 def _scope(rule: BudgetRule, value: str) -> str:

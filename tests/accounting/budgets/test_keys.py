@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from switchgear.accounting.budgets.applied import Rules, nano, nano_usd
+from switchgear.accounting.budgets.applied import Rules
 from switchgear.accounting.budgets.keys import Party, counter_key, party_of, value_of
 from switchgear.accounting.ledger.matching import Keyring
 from switchgear.accounting.ledger.row import Row
+from switchgear.accounting.money import nano, nano_usd
 from tests.accounting.budgets.desks import EPOCH, hard, rule, soft
 
 NAMES = st.sampled_from(["", "a", "b", '"', "é", "*"])

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from switchgear.accounting.budgets.applied import counted_by as counted
 from switchgear.accounting.budgets.keys import counter_key
 from switchgear.accounting.ledger.store import Claim, Need, Store
-from switchgear.accounting.reports.standing import BudgetStatus, budget_statuses, counted
+from switchgear.accounting.reports.standing import BudgetStatus, budget_statuses
 from switchgear.config.budgets import BudgetRule
 from tests.accounting.reports.rows import row
 
