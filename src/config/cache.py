@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from .addresses import without_password
 from .values import EMPTY
 
 __all__ = ["CacheConfig", "CacheRules", "CacheScope", "GroupCache"]
 
 CacheScope: TypeAlias = Literal["project", "global"]
-
-_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*(?=@)|(?<=[?&]password=)[^&]*")
-"""Rather too much than too little: a password that is not encoded may hold anything."""
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +90,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown_url(self) -> str:
         """The URL without a password, fit to be shown."""
-        return _PASSWORD.sub(
-            lambda found: "***" if found[1] is None else f"{found[1]}:***", self.url
-        )
+        return without_password(self.url)
 
     def __repr__(self) -> str:
         return f"CacheConfig(url={self.shown_url!r}, scope={self.scope!r}, rules={self.rules!r})"

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import msgspec
 
+from .addresses import read_url
 from .cache import CacheConfig, CacheRules, CacheScope, GroupCache
-from .secret_reader import SecretReader, is_reference
+from .secret_reader import SecretReader
 from .table import Table, as_float, closest
 from .values import FrozenDict, shorten
 
@@ -90,20 +91,10 @@ def show_cache(cache: CacheConfig | None) -> dict[str, Any] | None:
 
 
 def _url(table: Table, base: FilePath, secrets: SecretReader) -> str:
-    url = table.text("url", "memory:")
+    url = read_url(table, secrets, "memory:")
+    if url is None:
+        return "memory:"
     path = (*table.path, "url")
-    if is_reference(url):
-        found = secrets.credential(url, path)
-        if found.secret is None:
-            table.problems.add(path, found.missing or "names nothing")
-            return "memory:"
-        url = found.secret.reveal()
-    elif CacheConfig(url=url).shown_url != url:
-        table.problems.warn(
-            path,
-            "the password itself stands in the configuration, where anybody who reads the file has "
-            'it; write "env:NAME" or "file:PATH" for the whole URL',
-        )
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest == ":memory:":
         table.problems.add(path, 'write "memory:" for a cache in memory')

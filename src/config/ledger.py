@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from .addresses import without_password
+
 __all__ = ["LedgerConfig", "OnError"]
 
 OnError: TypeAlias = Literal["fail", "serve"]
-
-_PASSWORD = re.compile(r"(?<=://)([^:@]*):.*(?=@)|(?<=password=)[^&]*")
-"""Rather too much than too little: a password that is not encoded may hold anything."""
 
 
 class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +36,7 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown_url(self) -> str:
         """The URL without a password, fit to be shown."""
-        return _PASSWORD.sub(
-            lambda found: "***" if found[1] is None else f"{found[1]}:***", self.url
-        )
+        return without_password(self.url)
 
     @property
     def fails(self) -> bool:

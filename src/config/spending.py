@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeAlias, cast
 import msgspec
 
 from ..errors import ConfigError
+from .addresses import read_url
 from .budgets import BudgetRule, Downgrade
 from .ledger import LedgerConfig
-from .secret_reader import SecretReader, is_reference
+from .secret_reader import SecretReader
 from .table import Problems, Table, as_float
 from .toml_file import parse, read_text
 from .values import FrozenDict, GroupConfig
@@ -46,19 +47,9 @@ def read_ledger(top: Table, base: FilePath, secrets: SecretReader) -> LedgerConf
     if table is None:
         return LedgerConfig()
     table.only(_LEDGER)
-    url = table.text("url")
-    if is_reference(url):
-        found = secrets.credential(url, (*table.path, "url"))
-        if found.secret is None:
-            table.problems.add((*table.path, "url"), found.missing or "names nothing")
-            return LedgerConfig()
-        url = found.secret.reveal()
-    elif LedgerConfig(url=url).shown_url != url:
-        table.problems.warn(
-            (*table.path, "url"),
-            "the password itself stands in the configuration, where anybody who reads the file has "
-            'it; write "env:NAME" or "file:PATH" for the whole URL',
-        )
+    url = read_url(table, secrets)
+    if url is None:
+        return LedgerConfig()
     scheme, _, rest = url.partition(":")
     if url and scheme not in {"sqlite", "memory", "postgresql", "postgres"}:
         # Not shown: a password may stand in it.

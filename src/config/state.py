@@ -6,13 +6,11 @@ import re
 
 import msgspec
 
-from .secret_reader import SecretReader, is_reference
+from .addresses import read_url, without_password
+from .secret_reader import SecretReader
 from .table import Table
 
 __all__ = ["StateConfig", "read_state"]
-
-_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*(?=@)|(?<=password=)[^&]*")
-"""Rather too much than too little: a password that is not encoded may hold anything."""
 
 _KEYS = ("url", "timeout", "namespace", "replicas")
 _SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel")
@@ -43,9 +41,7 @@ class StateConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown_url(self) -> str:
         """The URL without a password, fit to be shown."""
-        return _PASSWORD.sub(
-            lambda found: "***" if found[1] is None else f"{found[1]}:***", self.url
-        )
+        return without_password(self.url)
 
     def __repr__(self) -> str:
         return f"StateConfig(url={self.shown_url!r}, namespace={self.namespace!r})"
@@ -71,19 +67,7 @@ def read_state(top: Table, secrets: SecretReader) -> StateConfig:
 
 
 def _url(table: Table, secrets: SecretReader) -> str:
-    url, place = table.text("url"), (*table.path, "url")
-    if is_reference(url):
-        found = secrets.credential(url, place)
-        if found.secret is None:
-            table.problems.add(place, found.missing or "names nothing")
-            return ""
-        url = found.secret.reveal()
-    elif StateConfig(url=url).shown_url != url:
-        table.problems.warn(
-            place,
-            "the password itself stands in the configuration, where anybody who reads the file has "
-            'it; write "env:NAME" or "file:PATH" for the whole URL',
-        )
+    url, place = read_url(table, secrets) or "", (*table.path, "url")
     scheme, colon, rest = url.partition("://")
     if url in ("", "memory:"):
         return url

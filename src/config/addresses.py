@@ -1,0 +1,39 @@
+"""The URLs of servers: read without showing a password, shown without one."""
+
+from __future__ import annotations
+
+import re
+
+from .secret_reader import SecretReader, is_reference
+from .table import Table
+
+__all__ = ["read_url", "without_password"]
+
+_PASSWORD = re.compile(r"(?<=://)([^:@]*):.*(?=@)|(?<=password=)[^&]*")
+"""Rather too much than too little: a password that is not encoded may hold anything."""
+
+
+def without_password(url: str) -> str:
+    """The URL, fit to be shown."""
+    return _PASSWORD.sub(lambda found: "***" if found[1] is None else f"{found[1]}:***", url)
+
+
+def read_url(table: Table, secrets: SecretReader, default: str = "") -> str | None:
+    """A table's ``url``, or what it names as ``env:`` or ``file:``; ``None`` where that is nothing.
+
+    A password that stands in the configuration itself draws a warning.
+    """
+    url, place = table.text("url", default), (*table.path, "url")
+    if is_reference(url):
+        found = secrets.credential(url, place)
+        if found.secret is None:
+            table.problems.add(place, found.missing or "names nothing")
+            return None
+        return found.secret.reveal()
+    if without_password(url) != url:
+        table.problems.warn(
+            place,
+            "the password itself stands in the configuration, where anybody who reads the file has "
+            'it; write "env:NAME" or "file:PATH" for the whole URL',
+        )
+    return url
