@@ -278,7 +278,8 @@ class Cooldowns:
 
     def _refusal(self, provider: str, state: _State, now: float) -> Refusal | None:
         if state.lapsed(now):
-            self._clear(state)
+            # Nobody has said so, and what its probe may still say counts; hence no new mark.
+            state.active, state.probe = False, None
             return None
         wait = state.retry_at() - now
         if wait <= 0:

@@ -21,18 +21,20 @@ _LONGEST = 1.0
 _PER_REPLICA = 0.002
 _AT_ONCE = 8
 _AGAIN = 1.0
+_SELDOM = 16.0
 
 
 class _Seat:
     """A part's place in the exchange."""
 
-    __slots__ = ("flight", "part", "retry_at", "up")
+    __slots__ = ("failures", "flight", "part", "retry_at", "up")
 
     def __init__(self, part: Part) -> None:
         self.part = part
         self.flight: asyncio.Task[None] | None = None
         self.up = True
-        self.retry_at = 0.0  # only after this part's own script failed
+        self.failures = 0  # in a row, of this part's own script while the link was up
+        self.retry_at = 0.0
 
 
 class Fleet:
@@ -153,13 +155,16 @@ class Fleet:
                 reply = await self.link.run(script, keys, arguments)
         except StateUnavailableError as exc:
             if seat.up and self.link.up:
-                _log.warning("shared state: %s; what it decides stays local", exc)
-                seat.retry_at = self._clock.monotonic() + _AGAIN
+                if not seat.failures:
+                    _log.warning("shared state: %s; what it decides stays local", exc)
+                seat.retry_at = self._clock.monotonic() + min(_SELDOM, _AGAIN * 2**seat.failures)
+                seat.failures += 1
             self._tell(seat, up=False)
         except BaseException:
             self._tell(seat, up=False)
             raise
         else:
+            seat.failures = 0
             if seat.up:  # else it has gone local meanwhile, and this came too late
                 seat.part.absorb(reply)
         finally:
@@ -168,7 +173,7 @@ class Fleet:
     def _link_changed(self, up: bool) -> None:  # noqa: FBT001 - as Link.on_change calls it
         self._down = not up
         for seat in tuple(self._seats.values()):
-            seat.retry_at = 0.0
+            seat.failures, seat.retry_at = 0, 0.0
             if not up:
                 self._tell(seat, up=False)
             elif seat.flight is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 from ..clock import Clock
 from ..config.state import StateConfig
@@ -13,8 +14,10 @@ from .redis_link import RedisLink
 __all__ = ["open_fleet"]
 
 
-def open_fleet(config: StateConfig, clock: Clock) -> Fleet | None:
+def open_fleet(config: StateConfig, clock: Clock, settings: Sequence[str] = ()) -> Fleet | None:
     """The fleet that the configuration names; ``None`` for a process on its own.
+
+    ``settings`` is what this replica is set to (`shared_settings`), for the others to know.
 
     No I/O, no import of a client: that begins with ``Fleet.start`` or the first report.
 
@@ -28,4 +31,4 @@ def open_fleet(config: StateConfig, clock: Clock) -> Fleet | None:
             'state.url names a Redis, and its client is missing: pip install "switchgear[redis]"',
             param="state.url",
         )
-    return Fleet(RedisLink(config, clock), clock)
+    return Fleet(RedisLink(config, clock, settings), clock)

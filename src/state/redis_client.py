@@ -23,6 +23,7 @@ __all__ = ["Script", "Server", "read_scripts", "server"]
 
 _CONNECTIONS = 16
 _SENTINEL_PORT = 26379
+_PATIENCE = 20
 
 _Client: TypeAlias = tuple[Any, Callable[[], Any], Callable[[], Any]]
 """A client, what closes its unused connections, and what closes all."""
@@ -47,6 +48,7 @@ class Server(msgspec.Struct, frozen=True):
         client: Runs commands.
         unknown: What is raised for a digest that the server does not know.
         refusals: Tells errors that concern one command from those of the whole server.
+        many: There are several servers, each with its own keys; they fail one by one.
         backoff: Seconds to wait after so many failures in a row.
         discard: Closes connections that nobody uses.
         close: Closes all.
@@ -55,6 +57,7 @@ class Server(msgspec.Struct, frozen=True):
     client: Any
     unknown: type[Exception]
     refusals: Callable[[Exception], bool]
+    many: bool
     backoff: Callable[[int], float]
     discard: Callable[[], Any]
     close: Callable[[], Any]
@@ -76,7 +79,8 @@ def server(url: str, timeout: float) -> Server:
 
     Args:
         url: As ``StateConfig.url`` describes.
-        timeout: Seconds for connecting, and for each answer.
+        timeout: Seconds that its user waits for an answer. The client itself is given much longer,
+            or it would take a loop that was late for a server that is.
 
     Raises:
         ConfigError: The package is not installed, or the URL makes no sense to it.
@@ -91,9 +95,10 @@ def server(url: str, timeout: float) -> Server:
             'state.url names a Redis; install its client: pip install "switchgear[redis]"',
             param="state.url",
         ) from exc
+    patience = _PATIENCE * timeout
     options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
+        "socket_timeout": patience,
+        "socket_connect_timeout": patience,
         # Nothing is sent twice: nobody knows whether a script ran whose answer was lost.
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
@@ -108,7 +113,7 @@ def server(url: str, timeout: float) -> Server:
             client, discard, close = _sentinel(package, url, options)
         else:
             pool = package.BlockingConnectionPool.from_url(
-                url, max_connections=_CONNECTIONS, timeout=timeout, **options
+                url, max_connections=_CONNECTIONS, timeout=patience, **options
             )
             client = package.Redis.from_pool(pool)
             discard = functools.partial(pool.disconnect, inuse_connections=False)
@@ -130,6 +135,7 @@ def server(url: str, timeout: float) -> Server:
         client=client,
         unknown=exceptions.NoScriptError,
         refusals=concerns_one,
+        many=scheme.endswith("+cluster"),
         backoff=pauses.compute,
         discard=discard,
         close=close,
@@ -146,7 +152,13 @@ def _cluster(package: Any, url: str, options: dict[str, Any]) -> _Client:
     async def discard() -> None:
         await client.aclose()  # it connects anew, and asks anew who serves what, when used next
 
-    return client, discard, client.aclose
+    async def close() -> None:
+        await client.aclose()
+        # Where a node has failed it takes itself for closed already, and leaves the others' open.
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await client.nodes_manager.aclose(nodes)
+
+    return client, discard, close
 
 
 def _sentinel(package: Any, url: str, options: dict[str, Any]) -> _Client:

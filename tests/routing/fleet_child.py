@@ -17,12 +17,8 @@ import time
 from typing import Any
 
 from switchgear import Config, Router
-from switchgear.clock import SystemClock
-from switchgear.config.state import StateConfig
 from switchgear.errors import SwitchgearError
 from switchgear.routing.breaker_values import BreakerChange
-from switchgear.routing.fleet import FleetHealth
-from switchgear.state.opening import open_fleet
 
 PAUSE = 0.03
 
@@ -54,33 +50,15 @@ async def calling(router: Router) -> None:
 
 
 async def main(given: dict[str, Any]) -> None:
-    clock = SystemClock()
-    fleet = open_fleet(StateConfig(**given.pop("state")), clock)
-    assert fleet is not None
-    async with Router(Config.from_dict(given), clock=clock) as router:
-        gates = router._gates
-        health = FleetHealth(
-            fleet.link,
-            breaker=router.config.breaker,
-            cooldowns=gates.cooldowns,
-            clock=clock,
-            soon=fleet.soon,
-        )
-        gates._fleet = health
-        for part in health.parts:
-            fleet.add(part)
-        fleet.link.on_change.append(lambda up: tell(link=up))
-        fleet.start()
-        for part in health.parts:
-            await fleet.ask(part)
+    async with Router(Config.from_dict(given)) as router:
         # The first call imports the vendor's SDK, which takes as long as it takes.
         await router.complete("well/llama3", "hi", max_tokens=5)
+        assert router._sharing is not None
+        router._sharing.link.on_change.append(lambda up: tell(link=up))
         router.on_change(changed)
         tell(ready=True, at=time.monotonic())
         await asyncio.to_thread(sys.stdin.readline)
         await calling(router)
-        health.close()
-        await fleet.aclose()
 
 
 if __name__ == "__main__":

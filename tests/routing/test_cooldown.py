@@ -339,6 +339,18 @@ def test_the_first_call_after_an_unanswered_probe_counts_like_any_other() -> Non
 # What others see
 
 
+def test_a_rate_limit_told_by_an_unanswered_probe_still_counts() -> None:
+    bench = Bench()
+    limited = RateLimitError("slow", status=429, retry_after=4.0)
+    bench.fail(limited)
+    bench.advance(5)
+    probe = bench.passed()
+    bench.advance(5)
+    bench.passed()  # the probe has taken longer than the cooldown was, so others go as well
+    probe.failure(limited)
+    assert bench.refused().retry_in == pytest.approx(4)
+
+
 def test_health_lists_who_cools_down() -> None:
     bench = Bench()
     assert bench.cooldowns.snapshot() == ()
@@ -398,10 +410,10 @@ class Reference:
         self.probe: int | None = None
         self.held = -math.inf
 
-    def look(self, now: float, order: int) -> bool:
+    def look(self, now: float) -> bool:
         """Whether a call may go, and what time alone has ended."""
         if self.cause == "rate" and self.probe is not None and now >= max(self.held, self.until):
-            self.clear(order)
+            self.cause, self.probe = None, None  # nobody has said so: what it says still counts
         if self.cause is None:
             return True
         return now >= self.until and (self.probe is None or now >= self.held)
@@ -463,7 +475,7 @@ class CooldownMachine(RuleBasedStateMachine):
         found = self.bench.ask(name, call=call)
         levels = [self.model["*"], self.model[name]]
         # A refusal by the provider leaves the model's own state as it was.
-        may = all(level.look(self.now, self.tick()) for level in levels)
+        may = all(level.look(self.now) for level in levels)
         assert isinstance(found, Pass) == may
         if isinstance(found, Refusal):
             assert 0 < found.retry_in <= 64

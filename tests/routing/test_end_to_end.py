@@ -35,6 +35,7 @@ from .cancelling import at_every_wait
 
 CLAUDE = "anthropic/claude-haiku-4-5"
 GPT = "openai/gpt-4o-mini"
+IDLE = 3.0  # no machine stands still for so long
 GROUP = {"chain": [CLAUDE, GPT]}
 
 
@@ -161,11 +162,10 @@ async def test_a_call_ends_by_its_deadline_whatever_the_provider_does(
     simulated_providers[vendor(model)].always(fault)
     async with Router.from_dict(settings(simulated_providers)) as router:
         await _warm(router, simulated_providers, model, fault)
-        began = time.monotonic()
-        with pytest.raises(SwitchgearError):
-            await router.complete(model, "hi", timeout=0.4)
-        # Generous for a busy machine; the deadline itself is exact under virtual time.
-        assert time.monotonic() - began < 5
+        # That it ends at all; the deadline itself is exact under virtual time.
+        async with asyncio.timeout(30):
+            with pytest.raises(SwitchgearError):
+                await router.complete(model, "hi", timeout=0.4)
     simulated_providers.wait_until_idle()
 
 
@@ -199,7 +199,7 @@ async def test_a_stream_that_breaks_never_looks_finished(
     seen = ""
     async with Router.from_dict(settings(simulated_providers)) as router:
         with pytest.raises(StreamInterruptedError) as broken:
-            async with router.stream(model, "tell me a story", idle_timeout=0.3) as stream:
+            async with router.stream(model, "tell me a story", idle_timeout=IDLE) as stream:
                 async for event in stream:
                     seen += event.text
     assert broken.value.completion is not None
@@ -277,7 +277,7 @@ async def test_closing_ends_the_calls_and_streams_under_way(
     await router.aclose()
     for task in (reading, waiting):
         with pytest.raises(LifecycleError, match="closed"):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
     assert stream.completion.trace.steps[-1].outcome == "cancelled"
     await _soon(lambda: simulated_providers.open_connections == 0)
 
@@ -435,7 +435,7 @@ def _sent_headers(error: BaseException) -> dict[str, str]:
 
 async def _soon(condition: Callable[[], bool]) -> None:
     """Wait for what another thread is about to see."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,21 +9,18 @@ import pytest
 from switchgear.routing.breaker import Permit
 from switchgear.routing.breaker_values import BreakerSettings, Refusal
 
-from .fleet_bench import Replica, World, all_exchange, finish, redis_server
+from ..state.clocked import EPOCH
+from .fleet_bench import Replica, World, all_exchange, finish
 
 if TYPE_CHECKING:
     import redis
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis.Redis]:
-    with redis_server() as client:
-        yield client
+    from ..state.server import RedisServer
 
 
 @pytest.fixture
-def world(server: redis.Redis) -> World:
-    return World(server)
+def world(server: RedisServer, redis_client: redis.Redis) -> World:
+    return World(redis_client)
 
 
 def fleet(world: World, size: int = 3, **settings: Any) -> list[Replica]:
@@ -454,7 +450,7 @@ def test_a_redis_that_lost_its_memory_gets_it_from_the_replicas(world: World) ->
 
 def test_a_clock_that_is_set_back_holds_nothing_open_for_longer(world: World) -> None:
     a, b, _ = opened(world, open_seconds=30)
-    world.set_clock(1_700_000_000.0)
+    world.scripts.set_clock(1_700_000_000.0 - EPOCH)
     a.breaker.admit()
     a.exchange()
     late = Replica(world, 9, BreakerSettings())

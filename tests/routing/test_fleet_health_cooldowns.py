@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,25 +11,21 @@ from switchgear import AuthenticationError, ModelNotFoundError, QuotaExceededErr
 from switchgear.routing.breaker_values import BreakerSettings, Refusal
 from switchgear.routing.cooldown import Pass
 
-from .fleet_bench import Replica, World, all_exchange, redis_server
+from .fleet_bench import Replica, World, all_exchange
 
 if TYPE_CHECKING:
     import redis
+
+    from ..state.server import RedisServer
 
 REFUSED = AuthenticationError("no", status=401)
 MISSING = ModelNotFoundError("none", status=404)
 EMPTY = QuotaExceededError("empty", status=429)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis.Redis]:
-    with redis_server() as client:
-        yield client
-
-
 @pytest.fixture
-def world(server: redis.Redis) -> World:
-    return World(server)
+def world(server: RedisServer, redis_client: redis.Redis) -> World:
+    return World(redis_client)
 
 
 @pytest.fixture

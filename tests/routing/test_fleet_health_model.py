@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -22,7 +21,8 @@ from switchgear.routing.cooldown import Cooldowns, Pass
 from switchgear.routing.cooldown_values import CooldownSettings
 from switchgear.routing.fleet.circuits import _in_milliseconds
 
-from .fleet_bench import EPOCH, Replica, ReplicaClock, World, finish, redis_server
+from ..state.clocked import EPOCH
+from .fleet_bench import Replica, ReplicaClock, World, finish
 from .fleet_model import CircuitModel
 
 if TYPE_CHECKING:
@@ -44,12 +44,6 @@ SETTINGS = BreakerSettings(
     slow_call_seconds=1.0,
     slow_call_rate=0.6,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis.Redis]:
-    with redis_server() as client:
-        yield client
 
 
 class FleetMachine(RuleBasedStateMachine):
@@ -139,7 +133,7 @@ class FleetMachine(RuleBasedStateMachine):
             return
         script, keys, arguments = report
         now = round((EPOCH + self.world.elapsed) * 1000)
-        reply = self.world.scripts[script](keys=keys, args=arguments)
+        reply = self.world.scripts.run(script, keys, arguments)
         for row in json.loads(arguments[0])["rows"]:
             self.model.report(now, replica.name, row)
             self._compare()
@@ -207,8 +201,8 @@ class FleetMachine(RuleBasedStateMachine):
                 assert replica.state == self.model.state
 
 
-def test_three_replicas_and_the_script_agree_with_the_model(server: redis.Redis) -> None:
-    FleetMachine.client = server
+def test_three_replicas_and_the_script_agree_with_the_model(redis_client: redis.Redis) -> None:
+    FleetMachine.client = redis_client
     run_state_machine_as_test(
         FleetMachine,
         settings=settings(
@@ -236,11 +230,17 @@ STEPS = st.one_of(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=st.lists(STEPS, min_size=5, max_size=50))
+@example(  # a probe's rate limit, told after its cooldown is over
+    steps=[
+        *(("ask", 0), ("rate", 0), ("wait", 5), ("ask", 1)),
+        *(("wait", 5), ("ask", 2), ("rate", 0), ("ask", 0)),
+    ]
+)
 def test_replicas_that_exchange_after_every_event_cool_down_like_one_process(
-    server: redis.Redis, steps: list[tuple[str, int]]
+    redis_client: redis.Redis, steps: list[tuple[str, int]]
 ) -> None:
     values = CooldownSettings(key_seconds=10, model_seconds=10, probe_timeout=6)
-    world = World(server)
+    world = World(redis_client)
     replicas = [Replica(world, number, BreakerSettings(), values) for number in range(3)]
     alone = Cooldowns(ReplicaClock(world, 50.0), values)
     out: list[tuple[Pass, Pass]] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,21 +14,17 @@ from switchgear.routing.strategies.base import Member, PoolContext
 from switchgear.routing.strategies.latency import Latency
 from switchgear.routing.strategies.least_busy import LeastBusy
 
-from .fleet_bench import Replica, World, all_exchange, redis_server
+from .fleet_bench import Replica, World, all_exchange
 
 if TYPE_CHECKING:
     import redis
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[redis.Redis]:
-    with redis_server() as client:
-        yield client
+    from ..state.server import RedisServer
 
 
 @pytest.fixture
-def world(server: redis.Redis) -> World:
-    return World(server)
+def world(server: RedisServer, redis_client: redis.Redis) -> World:
+    return World(redis_client)
 
 
 def fleet(world: World, size: int = 2) -> list[Replica]:
@@ -152,10 +147,10 @@ def test_the_load_of_a_dead_replica_is_taken_off(world: World) -> None:
     )
 )
 def test_the_sum_is_always_that_of_the_last_reports(
-    server: redis.Redis, moves: list[tuple[int, str]]
+    redis_client: redis.Redis, moves: list[tuple[int, str]]
 ) -> None:
     """Whatever begins, ends and dies in which order: the load is the sum over the living."""
-    world = World(server)
+    world = World(redis_client)
     replicas = fleet(world, 3)
     flights: list[list[Flight]] = [[], [], []]
     told: dict[int, tuple[int, float]] = {}

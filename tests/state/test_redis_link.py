@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ from .server import RedisServer, free_port, slow_road
 
 pytestmark = pytest.mark.xdist_group("redis")
 
-LIMIT = 0.25
-SLACK = 0.15  # two cores, shared
+LIMIT = 1.0
+AMPLE = 30.0
+"""A limit for tests that are not about it: a busy machine is no outage."""
 
 
 @contextlib.asynccontextmanager
 async def link_to(url: str, **options: Any) -> AsyncIterator[RedisLink]:
-    link = RedisLink(StateConfig(url=url, **{"timeout": LIMIT, **options}), SystemClock())
+    link = RedisLink(StateConfig(url=url, **{"timeout": AMPLE, **options}), SystemClock())
     try:
         yield link
     finally:
@@ -39,7 +39,7 @@ async def take_slot(link: RedisLink, tag: str = "test") -> list[int]:
     return list(answer)
 
 
-async def until(link: RedisLink, *, up: bool, within: float = 10.0) -> None:
+async def until(link: RedisLink, *, up: bool, within: float = 30.0) -> None:
     changed = asyncio.Event()
 
     def listener(_: bool) -> None:
@@ -53,11 +53,27 @@ async def until(link: RedisLink, *, up: bool, within: float = 10.0) -> None:
     link.on_change.remove(listener)
 
 
-async def seconds_of_failure(link: RedisLink) -> float:
-    began = time.monotonic()
+async def fails(link: RedisLink) -> None:
     with pytest.raises(StateUnavailableError):
         await take_slot(link)
-    return time.monotonic() - began
+
+
+def fails_at_once(link: RedisLink) -> None:
+    """Without waiting for anything, and so without asking anybody."""
+    asking = take_slot(link)
+    with pytest.raises(StateUnavailableError):
+        asking.send(None)
+
+
+async def works(link: RedisLink) -> None:
+    """The link is up, and stays so for a question; with a short limit a busy machine may differ."""
+    link.start()
+    async with asyncio.timeout(30):
+        while True:
+            await until(link, up=True)
+            with contextlib.suppress(StateUnavailableError):
+                assert await take_slot(link) != []
+                return
 
 
 async def test_the_first_use_connects_and_learns_who_is_there(server: RedisServer) -> None:
@@ -68,6 +84,26 @@ async def test_the_first_use_connects_and_learns_who_is_there(server: RedisServe
         await take_slot(other)
         assert (other.replicas, other.epoch) == (2, link.epoch)
         assert other.replica != link.replica
+
+
+async def test_replicas_that_are_set_to_something_else_are_told_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warned() -> list[str]:
+        return [line for line in caplog.messages if "other replicas are set" in line]
+
+    def linked(*settings: str) -> RedisLink:
+        return RedisLink(StateConfig(url=server.url, timeout=30), SystemClock(), settings)
+
+    links = [linked("1 [a]", "1 [b]"), linked("1 [a]", "1 [c]"), linked("2 [a]", "1 [b]")]
+    async with contextlib.AsyncExitStack() as running:
+        for link in links:
+            running.push_async_callback(link.aclose)
+            await take_slot(link)
+        for link in links * 3:
+            await link._beat()
+    assert len(warned()) == 3, "each of the three learns of it, and says so once"
+    assert all("in [a];" in line for line in warned())
 
 
 async def test_a_replica_that_leaves_is_not_counted(server: RedisServer) -> None:
@@ -96,8 +132,8 @@ async def test_a_killed_server_is_gone_at_once_and_back_after_its_restart(
         link.on_change.append(told.append)
         before = link.epoch
         server.kill()
-        assert await seconds_of_failure(link) < LIMIT + SLACK
-        assert [await seconds_of_failure(link) < 0.05 for _ in range(3)] == [True] * 3
+        await fails(link)
+        fails_at_once(link)
         assert told == [False]
         server.start()
         await until(link, up=True)
@@ -110,37 +146,50 @@ async def test_a_killed_server_is_gone_at_once_and_back_after_its_restart(
 
 
 async def test_a_paused_server_costs_one_time_limit_and_no_more(server: RedisServer) -> None:
-    async with link_to(server.url) as link:
-        await take_slot(link)
+    async with link_to(server.url, timeout=LIMIT) as link:
+        await works(link)
         server.pause()
         try:
-            waits = await asyncio.gather(*(seconds_of_failure(link) for _ in range(50)))
-            assert max(waits) < LIMIT + SLACK
-            assert await seconds_of_failure(link) < 0.05
+            async with asyncio.timeout(30):
+                await asyncio.gather(*(fails(link) for _ in range(50)))
+            fails_at_once(link)
         finally:
             server.resume()
-        await until(link, up=True)
-        assert await take_slot(link) != []
+        await works(link)
+
+
+async def test_the_time_limit_is_said_where_it_was_met(server: RedisServer) -> None:
+    async with link_to(server.url, timeout=LIMIT) as link:
+        await works(link)
+        said: list[str] = []
+        server.pause()
+        try:
+            for waiting in [asyncio.create_task(take_slot(link)) for _ in range(3)]:
+                with pytest.raises(StateUnavailableError) as caught:
+                    await waiting
+                said.append(caught.value.message)
+        finally:
+            server.resume()
+        assert all(f"no answer within {LIMIT:g} s" in each for each in said)
 
 
 async def test_a_slow_server_counts_as_gone_until_it_is_quick_again(server: RedisServer) -> None:
     async with slow_road(server.port) as road:
-        async with link_to(f"redis://127.0.0.1:{road.port}/0") as link:
-            await take_slot(link)
+        async with link_to(f"redis://127.0.0.1:{road.port}/0", timeout=LIMIT) as link:
+            await works(link)
             road.delay = 2 * LIMIT
-            assert await seconds_of_failure(link) < LIMIT + SLACK
+            await fails(link)
             road.delay = 0.4 * LIMIT  # 0.8 there and back: within the limit, but not well within
             with pytest.raises(TimeoutError):
-                await until(link, up=True, within=1.0)
+                await until(link, up=True, within=3.0)
             road.delay = 0.0
-            await until(link, up=True)
-            assert await take_slot(link) != []
+            await works(link)
 
 
 async def test_no_server_at_all_is_known_after_one_try() -> None:
     async with link_to(f"redis://127.0.0.1:{free_port()}/0", replicas=4) as link:
-        await seconds_of_failure(link)
-        assert await seconds_of_failure(link) < 0.05
+        await fails(link)
+        fails_at_once(link)
         assert (link.up, link.replicas) == (False, 4)
 
 
@@ -157,8 +206,7 @@ async def test_a_cancelled_question_does_not_spoil_the_next_ones_answer(
     server: RedisServer,
 ) -> None:
     async with slow_road(server.port) as road:
-        # Not about the limit, which thirty questions on a slow road can come to on a busy machine.
-        async with link_to(f"redis://127.0.0.1:{road.port}/0", timeout=5) as link:
+        async with link_to(f"redis://127.0.0.1:{road.port}/0") as link:
             await take_slot(link)
             road.delay = 0.02
             tasks = [asyncio.create_task(take_slot(link, f"t{n}")) for n in range(30)]
@@ -177,7 +225,7 @@ async def test_memory_that_was_lost_has_another_name(server: RedisServer) -> Non
         await take_slot(link)
         before = link.epoch
         server.command("FLUSHALL")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while link.epoch == before:  # noqa: ASYNC110 - the pulse tells nobody
                 await asyncio.sleep(0.05)
 
@@ -192,11 +240,11 @@ async def test_closing_twice_and_using_it_afterwards(server: RedisServer) -> Non
 
 
 async def test_closing_while_the_server_hangs_does_not_hang(server: RedisServer) -> None:
-    async with link_to(server.url) as link:
-        await take_slot(link)
+    async with link_to(server.url, timeout=LIMIT) as link:
+        await works(link)
         server.pause()
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(30):
                 await link.aclose()
         finally:
             server.resume()
@@ -216,7 +264,7 @@ async def test_a_wrong_password_is_named_and_not_shown(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with link_to(f"redis://someone:s3cret@127.0.0.1:{server.port}/0") as link:
-        await seconds_of_failure(link)
+        await fails(link)
     assert "invalid username-password" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -237,18 +285,22 @@ async def test_a_cluster(tmp_path: Path) -> None:
     node = RedisServer(tmp_path, "--cluster-enabled", "yes")
     try:
         node.command("CLUSTER", "ADDSLOTS", *range(16384))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while b"cluster_state:ok" not in node.command("CLUSTER", "INFO"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         async with link_to(f"redis+cluster://127.0.0.1:{node.port}") as link:
             assert await take_slot(link) != []
             node.command("SCRIPT", "FLUSH")
             assert await take_slot(link, "other") != []
+        async with link_to(f"redis+cluster://127.0.0.1:{node.port}", timeout=LIMIT) as link:
+            await works(link)
             node.pause()
-            assert await seconds_of_failure(link) < LIMIT + SLACK
+            async with asyncio.timeout(30):
+                await fails(link)
+            await until(link, up=False)  # another node may be well, so that takes the pulse
+            fails_at_once(link)
             node.resume()
-            await until(link, up=True)
-            assert await take_slot(link) != []
+            await works(link)
     finally:
         node.kill()
 

@@ -20,7 +20,7 @@ BODY = b'{"model":"gpt-4o","stream":%s,"messages":[{"role":"user","content":"hel
 
 
 def raw_exchange(simulated: SimulatedProviders, *, stream: bool) -> tuple[bytes, str]:
-    """Everything that came back, and how it ended: `closed`, `reset` or `silent` (for 0.3 s)."""
+    """Everything that came back, and how it ended: `closed`, `reset` or `silent` (for 3 s)."""
     body = BODY % (b"true" if stream else b"false")
     host, port = simulated.root_url.removeprefix("http://").split(":")
     head = (
@@ -29,7 +29,7 @@ def raw_exchange(simulated: SimulatedProviders, *, stream: bool) -> tuple[bytes,
     )
     received = b""
     with socket.create_connection((host, int(port))) as connection:
-        connection.settimeout(0.3)
+        connection.settimeout(3)
         connection.sendall(head.encode() + body)
         while True:
             try:
@@ -177,7 +177,7 @@ async def test_refused_connection(simulated_providers: SimulatedProviders) -> No
 
 async def test_stall_before_headers_times_out(simulated_providers: SimulatedProviders) -> None:
     simulated_providers.anthropic.script(Fault.stall())
-    async with claude(simulated_providers, timeout=0.2) as client:
+    async with claude(simulated_providers, timeout=3) as client:
         with pytest.raises(anthropic.APITimeoutError):
             await client.messages.create(model=CLAUDE, max_tokens=5, messages=HELLO)
         assert (await simulated_providers.disconnect()).vendor == "anthropic"
@@ -188,22 +188,23 @@ async def test_stall_before_headers_times_out(simulated_providers: SimulatedProv
     [
         ("seconds", "retry-after", 2, 2),
         ("ms", "retry-after-ms", 2000, 2000),
-        ("http-date", "retry-after", 0, 3),
+        ("http-date", "retry-after", 1, 3),
     ],
 )
 async def test_retry_after_forms(
     simulated_providers: SimulatedProviders, form: Any, header: str, low: float, high: float
 ) -> None:
     simulated_providers.openai.script(Fault.rate_limit(2, form=form))
+    began = time.time()
     async with gpt(simulated_providers) as client:
         with pytest.raises(openai.RateLimitError) as caught:
             await client.chat.completions.create(model="gpt-4o", messages=HELLO)
     value = caught.value.response.headers[header]
     if form == "http-date":
-        number = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+        assert began + low <= moment <= time.time() + high
     else:
-        number = float(value)
-    assert low <= number <= high
+        assert low <= float(value) <= high
 
 
 async def test_pace_of_an_answer(simulated_providers: SimulatedProviders) -> None:
@@ -216,6 +217,7 @@ async def test_pace_of_an_answer(simulated_providers: SimulatedProviders) -> Non
         times = [
             time.monotonic() - started async for chunk in stream if chunk.choices[0].delta.content
         ]
+    # From the start: a client that stands still for a moment sees what comes meanwhile at once.
     assert times[0] >= 0.15
-    assert times[2] - times[0] >= 0.09
+    assert times[2] >= 0.25
     await asyncio.sleep(0)

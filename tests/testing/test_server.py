@@ -116,7 +116,7 @@ async def test_records(simulated_providers: SimulatedProviders) -> None:
 
 
 async def test_disconnect_is_seen_at_once(simulated_providers: SimulatedProviders) -> None:
-    simulated_providers.openai.script(Answer(text="one two three", chunk_delay=5.0))
+    simulated_providers.openai.script(Answer(text="one two three", chunk_delay=1000.0))
     async with gpt(simulated_providers) as client:
         stream = await client.chat.completions.create(model="gpt-4o", messages=HELLO, stream=True)
         async for chunk in stream:
@@ -124,7 +124,7 @@ async def test_disconnect_is_seen_at_once(simulated_providers: SimulatedProvider
                 break
         assert simulated_providers.active_requests == 1
         await stream.close()
-        left = await simulated_providers.disconnect(timeout=2.0)
+        left = await simulated_providers.disconnect()
         await simulated_providers.idle()
     assert left.disconnected
     assert left.status == 200

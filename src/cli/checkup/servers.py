@@ -11,9 +11,10 @@ from ...credentials import hide
 from .case import Case
 from .values import Result, error, note, ok
 
-__all__ = ["redis_answers"]
+__all__ = ["PLAIN", "redis_answers"]
 
-_PLAIN: Final = ("redis://", "rediss://", "unix://")
+PLAIN: Final = ("redis://", "rediss://", "unix://")
+"""Addresses of one server, in no cluster."""
 
 
 def redis_answers(case: Case, url: str, what: str, meanwhile: str) -> Iterator[Result]:
@@ -25,7 +26,7 @@ def redis_answers(case: Case, url: str, what: str, meanwhile: str) -> Iterator[R
         what: What it is for, fit to be shown.
         meanwhile: What happens while it is away.
     """
-    if not url.startswith(_PLAIN) or case.offline:
+    if not url.startswith(PLAIN) or case.offline:
         yield ok(what) if "redis" not in url else note(what, "not asked")
         return
     if importlib.util.find_spec("redis") is None:

@@ -4,7 +4,8 @@ What is leased lies here and is drawn on like any bucket; ten times a second a r
 state gives back what is not needed and brings what is. All of that is `shared`'s business.
 
 While the state can't be reached a meter is a plain local one at its share, the limit divided by the
-number of replicas. When it is back, what was used meanwhile is charged to the shared bucket.
+number of replicas. When it is back, what was used meanwhile is charged to the shared bucket, but
+for what would have been lost there, because the bucket was full.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _IDLE = 30.0
 """Seconds without a call after which everything goes back."""
 _SOON = 0.05
 _DAY = 86_400.0
+_MINUTE = 60.0
+_NEARLY = 0.99
 _SMOOTHING = 0.5
 _AHEAD = 2.0
 """Periods for which to lease ahead: one that passes, and one in case that a report comes late."""
@@ -51,15 +54,22 @@ class FleetBucket(Meter):
         "_age",
         "_at",
         "_central",
-        "_charge",
+        "_debt",
+        "_drawn",
         "_enough",
         "_flow",
         "_full",
+        "_heard",
         "_hungry",
+        "_kept",
+        "_leased",
+        "_leaves",
         "_local",
+        "_number",
         "_reported",
         "_speed",
-        "_spent",
+        "_spilled",
+        "_told",
         "_until",
         "_updated",
         "_used",
@@ -97,13 +107,19 @@ class FleetBucket(Meter):
         self._age = -math.inf  # when it was so; never yet
         self._hungry = 0
         self._enough = 0.0  # what to have at most
-        self._spent = 0.0
-        self._used = 0.0
+        self._drawn = 0.0  # since the last report
+        self._used = 0.0  # in all its life, less what came back
         self._used_at = -math.inf
+        self._leased = 0.0  # the same, and what it had left, when it last had an answer
         self._flow = 0.0
         self._reported = now
-        self._at = now  # when the report that is on its way was sent
-        self._charge = 0.0
+        self._number = 0  # of its last report
+        self._heard = 0  # of the last that was answered
+        self._spilled = 0.0  # what the fleet had lost by then because the bucket was full
+        # Of the report that is on its way:
+        self._at = now
+        self._told = self._kept = self._debt = 0.0
+        self._leaves = False
 
     # -- as any meter -----------------------------------------------------------------------------
 
@@ -123,7 +139,7 @@ class FleetBucket(Meter):
         if self._local and self.level >= self.capacity - EPSILON:
             self._updated = now + SKEW
         self.level -= amount
-        self._spent += amount
+        self._drawn += amount
         self._used += amount
         self._used_at = now
 
@@ -131,7 +147,7 @@ class FleetBucket(Meter):
         """Put back; what is more than needed goes to the others with the next report."""
         self.room(now)
         self.level = min(self.capacity, self.level + amount)
-        self._spent -= amount
+        self._used -= amount
 
     def wait(self, missing: float, now: float) -> float:
         """Seconds until so much more is at hand, if nobody else in the fleet draws meanwhile."""
@@ -181,48 +197,52 @@ class FleetBucket(Meter):
             need: What the first waiting call needs to find here; 0 if none waits.
             now: The time.
         """
-        if need or self.asked or self._charge or self._local or self.level < 0.0:
+        if need or self.asked or self._local or self.level < 0.0:
             return True
         if now - self._used_at < _BUSY:
             return True
         return now - self._reported >= _REST and (self.level > 0.0 or self._until > now)
 
     def report(self, need: float, period: float, now: float) -> list[float | int]:
-        """What ``rate.lua`` wants to know. What is offered, is gone from here at once.
+        """What ``rate.lua`` wants to know. What is not kept, is gone from here at once.
 
         Args:
             need: As for `due`.
             period: Seconds between two reports.
             now: The time.
         """
-        if self._local:
-            self._end_local(now)
+        most = self._end_local(now) if self._local else -1.0
         level = self.room(now)
         passed = max(now - self._reported, 1e-3)
-        self._flow += (self._used / passed - self._flow) * min(1.0, passed / _SMOOTHING)
+        self._flow += (self._drawn / passed - self._flow) * min(1.0, passed / _SMOOTHING)
         ahead = min(_AHEAD * period * self._flow, self._full)
         need = min(max(need, min(self.asked, self.capacity)), self.capacity)
         want = max(need, self.asked) + ahead
-        leaves = not need and now - self._used_at > _IDLE
-        self._charge += max(0.0, -level)
+        self._leaves = not need and now - self._used_at > _IDLE
+        self._debt = max(0.0, -level)
         level = max(0.0, level)
         # Whoever waits gives back the rest that is too little: everybody's rests make a whole.
-        keep = 0.0 if leaves or need > level else min(level, max(self._enough, ahead))
+        keep = 0.0 if self._leaves or need > level else min(level, max(self._enough, ahead))
         if self._enough == 0.0 and not need:
             keep = 0.0  # somebody waits for a large part
         age = now - self._age if self._age > -math.inf else -1.0
+        self._number += 1
         values = [self._speed if not self.daily else 0.0, self._full, int(self.daily), keep]
-        values += [level - keep, self._charge, max(0.0, self._spent), need, want]
-        values += [self._central, age, int(leaves)]
-        self.level = keep
-        self.asked = self._used = self._spent = 0.0
+        values += [self._leased - self._used, self._used, self._number, self._heard, self._spilled]
+        values += [need, want, self._central, age, int(self._leaves), most]
+        self.level = self._kept = keep
+        self._told = self._used
+        self.asked = self._drawn = 0.0
         self._reported = self._at = now
         return values
 
     def absorb(self, values: Sequence[float]) -> None:
-        """What it answered: granted, how much to have at most, what is left, replicas, waiting."""
-        granted, self._enough, self._central, _, self._hungry = (*values[:4], int(values[4]))
-        self._charge = 0.0
+        """What it answered: granted, how much to have at most, what is left, and so on."""
+        granted, self._enough, self._central, _, hungry, self._spilled = values
+        self._hungry = int(hungry)
+        self._leased = self._told + self._kept + granted
+        self._heard = 0 if self._leaves else self._number
+        self._debt = 0.0
         self.level += granted
         self._age = self._at
         self._until = self._at + _MINE
@@ -231,27 +251,29 @@ class FleetBucket(Meter):
         """The shared state is away: go on with this replica's share."""
         if self._local:
             return
-        known = self._age > -math.inf
-        left = max(0.0, self._left(now)) / replicas
-        level = self.room(now) - self._charge + left if known else self._full / replicas
+        left = self._left(now)
+        level = self.room(now) - self._debt + max(0.0, left) / replicas
         self.capacity = max(self._full / replicas, 1.0)
-        self.level = min(level, self.capacity)
+        # A share that begins full refills late, and that is right if the whole bucket was (SKEW).
+        most = self.capacity if left >= self._full - EPSILON else _NEARLY * self.capacity
+        self.level = min(level, most)
         self._local = self._speed / replicas
         self._updated = now
-        self._charge = self._spent = self.asked = 0.0
+        self._debt = self.asked = 0.0
         self._hungry = 0
 
-    def _end_local(self, now: float) -> None:
-        """It is back: what was used meanwhile is charged, but no more than what is missing here.
+    def _end_local(self, now: float) -> float:
+        """It is back. The most of what was used here, beside any lease, that still matters.
 
-        The shared bucket has filled up in all that time, and what was used long ago would have
-        come back.
+        The limit is one of a minute: what was used before that is forgotten. Where the shared
+        state was never heard of, there is no knowing what it could have spared.
         """
-        missing = self.capacity - self.room(now)
-        spent = max(0.0, self._spent)
-        self._charge = spent if self.daily else max(0.0, min(spent, missing))
-        self.level = self._local = self._spent = 0.0
+        most = self.capacity + _MINUTE * self._local
+        if not self._heard:
+            most = max(0.0, self.capacity - self.room(now))
+        self.level = self._local = 0.0
         self.capacity = self._full
+        return -1.0 if self.daily else most
 
 
 class FleetSlots(Slots):

@@ -112,7 +112,7 @@ class _Rates:
     def absorb(self, reply: Any) -> None:
         """As `Part` says."""
         for place, meter in enumerate(self._sent):
-            meter.absorb([float(value) for value in reply[5 * place : 5 * place + 5]])
+            meter.absorb([float(value) for value in reply[6 * place : 6 * place + 6]])
         self._sent = []
         self._shared.wake()
 

@@ -56,7 +56,7 @@ class Workers:
             if process.poll() is None:
                 process.stdin.close()
         for process in self.processes:
-            process.wait(timeout=10)
+            process.wait(timeout=30)
             assert process.stdout is not None
             process.stdout.close()
 

@@ -24,7 +24,9 @@ PATIENCE = 2.0
 
 class Replica:
     def __init__(self, setup: dict[str, Any]) -> None:
-        fleet = open_fleet(StateConfig(url=setup["url"]), SystemClock())
+        fleet = open_fleet(
+            StateConfig(url=setup["url"], timeout=setup.get("timeout", 0.25)), SystemClock()
+        )
         assert fleet is not None
         self.fleet = fleet
         rules = [LimitRule(**rule) for rule in setup["rules"]]
@@ -34,8 +36,8 @@ class Replica:
         self.random = random.Random(setup["seed"])
         self.tasks: set[asyncio.Task[None]] = set()
 
-    def note(self, what: str, amount: float) -> None:
-        os.write(self.file, f"{what} {amount:g} {time.monotonic():.6f}\n".encode())
+    def note(self, what: str, amount: float, at: float) -> None:
+        os.write(self.file, f"{what} {amount:g} {at:.6f}\n".encode())
 
     async def call(self, demand: dict[str, Any]) -> None:
         provider = demand["provider"]
@@ -46,9 +48,10 @@ class Replica:
             await asked
         lease = await self.limiter.reserve(provider, "m", need, timeout=PATIENCE)
         if isinstance(lease, Lease):
-            self.note(provider, tokens)
+            # When its place was taken, not when a busy machine came to write that down.
+            self.note(provider, tokens, lease.sent_at)
             await asyncio.sleep(self.random.uniform(*demand["seconds"]))
-            self.note(f"-{provider}", tokens)
+            self.note(f"-{provider}", tokens, time.monotonic())
             lease.settle(tokens, 0)
 
     async def demand(self, demand: dict[str, Any]) -> None:

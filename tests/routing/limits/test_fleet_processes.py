@@ -7,30 +7,35 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.state.server import RedisServer
+from tests.steady import measured_again, steady
 
 from .fleet_processes import Given, workers
+
+if TYPE_CHECKING:
+    from tests.state.server import RedisServer
 
 pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.timeout(600)]
 
 COUNT = 6
 RPM, TPM = 3000.0, 600_000.0
 BURST = 0.02
+AMPLE = 30.0
+"""Seconds to wait for the shared state: a busy machine is no outage."""
 WARM_UP = 3.0
 MEASURED = float(os.environ.get("SWITCHGEAR_FLEET_SECONDS", "9"))
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    found = RedisServer(tmp_path)
-    yield found
-    found.kill()
+def fresh(folder: Path) -> Path:
+    """A folder for one measurement."""
+    return Path(tempfile.mkdtemp(dir=folder))
 
 
 def amounts(given: Sequence[Given], what: str, begin: float, end: float) -> dict[int, float]:
@@ -41,18 +46,29 @@ def amounts(given: Sequence[Given], what: str, begin: float, end: float) -> dict
     return found
 
 
-def excess(given: Sequence[Given], what: str, a_minute: float) -> float:
-    """The most that any stretch of time holds beyond what the rate brings in it."""
-    level = most = 0.0
-    before = given[0].at
+def levels(given: Sequence[Given], what: str, a_minute: float) -> Iterator[tuple[float, float]]:
+    """When something was taken, and what a bucket then lacks that is refilled at that rate."""
+    level, before = 0.0, given[0].at
     for row in given:
         if row.what == what:
             level = max(0.0, level - (row.at - before) * a_minute / 60)
             level += 1 if what == "requests" else row.amount
-            most, before = max(most, level), row.at
-    return most
+            before = row.at
+            yield row.at, level
 
 
+def excess(given: Sequence[Given], what: str, a_minute: float) -> float:
+    """The most that any stretch of time holds beyond what the rate brings in it."""
+    return max(level for _, level in levels(given, what, a_minute))
+
+
+def spare(given: Sequence[Given], what: str, a_minute: float, at: float) -> float:
+    """What a burst could still take at that moment."""
+    *_, (last, level) = (each for each in levels(given, what, a_minute) if each[0] < at)
+    return BURST * a_minute - max(0.0, level - (at - last) * a_minute / 60)
+
+
+@measured_again
 def test_six_processes_share_one_rate_and_two_of_them_are_killed(
     server: RedisServer, tmp_path: Path
 ) -> None:
@@ -65,8 +81,9 @@ def test_six_processes_share_one_rate_and_two_of_them_are_killed(
         {"provider": "requests", "rate": 2 * RPM / 60 / COUNT, "tokens": (1, 1), **half},
         {"provider": "tokens", "rate": 2 * TPM / 60 / 200 / COUNT, "tokens": (50, 350), **half},
     ]
-    setup = {"url": server.url, "rules": rules, "demands": demands}
-    with workers(tmp_path, COUNT, setup) as fleet:
+    setup = {"url": server.url, "timeout": AMPLE, "rules": rules, "demands": demands}
+    server.mend()
+    with workers(fresh(tmp_path), COUNT, setup) as fleet:
         fleet.go()
         time.sleep(WARM_UP)
         spent = server.script_seconds()
@@ -82,22 +99,25 @@ def test_six_processes_share_one_rate_and_two_of_them_are_killed(
         given = fleet.given()
     a_second = calls / (middle - begin) / COUNT
     print(f"Redis: {a_second:.1f} scripts a second and replica, {spent / calls * 1e6:.0f} us each")
-    assert a_second <= 25  # ten a second for each of two accounts, a pulse, and what was urgent
+    # Ten a second for each of two accounts, a pulse, and what was urgent.
+    steady(a_second <= 25, f"{a_second:.1f} scripts a second")
     for what, a_minute in (("requests", RPM), ("tokens", TPM)):
         due = a_minute / 60 * (end - begin)
         total = sum(amounts(given, what, begin, end).values())
         first = amounts(given, what, begin, middle)
         second = amounts(given, what, middle, end)
         print(what, f"{total / due:.4f}", first, second, excess(given, what, a_minute))
-        assert 0.98 * due <= total <= 1.02 * due
         assert excess(given, what, a_minute) <= BURST * a_minute * 1.01
+        assert total <= 1.02 * due + spare(given, what, a_minute, begin)
+        steady(total >= 0.98 * due, f"{total / due:.4f} of the {what}")
         for share, alive in ((first, COUNT), (second, COUNT - 2)):
             fair = sum(share.values()) / alive
             living = sorted(share.values())[-alive:]
-            assert living[0] >= 0.6 * fair
-            assert living[-1] <= 1.6 * fair
+            steady(living[0] >= 0.6 * fair, f"{living} {what}")
+            steady(living[-1] <= 1.6 * fair, f"{living} {what}")
 
 
+@measured_again
 def test_slots_are_never_exceeded_and_a_dead_workers_come_back(
     server: RedisServer, tmp_path: Path
 ) -> None:
@@ -105,10 +125,12 @@ def test_slots_are_never_exceeded_and_a_dead_workers_come_back(
     demand = {"provider": "slots", "rate": 40.0, "tokens": (1, 1), "seconds": (0.1, 0.3)}
     setup = {
         "url": server.url,
+        "timeout": AMPLE,
         "rules": [{"pattern": "slots/*", "concurrency": slots}],
         "demands": [demand],
     }
-    with workers(tmp_path, COUNT, setup) as fleet:
+    server.mend()
+    with workers(fresh(tmp_path), COUNT, setup) as fleet:
         fleet.go()
         time.sleep(4.0)
         killed = time.monotonic()
@@ -127,6 +149,7 @@ def test_slots_are_never_exceeded_and_a_dead_workers_come_back(
             before.append(dict(busy))
         elif killed + 6 < row.at < killed + 8:
             after.append(sum(busy.values()))
+    steady(bool(before and after), "no calls at all")
     print(
         "busy",
         sum(sum(each.values()) for each in before) / len(before),
@@ -134,5 +157,7 @@ def test_slots_are_never_exceeded_and_a_dead_workers_come_back(
         sum(after) / len(after),
     )
     for worker in range(COUNT):
-        assert sum(each[worker] for each in before) / len(before) >= 2  # of 3.3 each
-    assert sum(after) / len(after) >= 0.8 * slots
+        mean = sum(each[worker] for each in before) / len(before)
+        steady(mean >= 2, f"{mean:.1f} slots busy of 3.3")
+    mean = sum(after) / len(after)
+    steady(mean >= 0.8 * slots, f"{mean:.1f} slots busy of {slots}")

@@ -1,0 +1,194 @@
+"""A fleet of processes that meets trouble, and what its limit came to before, in and after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .fleet_processes import ROOT, Given, Workers
+
+COUNT = 6
+RPM, TPM = 3000.0, 600_000.0
+BURST = 0.02
+LIMITS = {"requests": RPM, "tokens": TPM}
+SETTLED = 0.3
+"""Seconds after which every replica that heard of its Redis has told it something."""
+
+
+class WatchedWorkers(Workers):
+    def _start(self, setup: dict[str, Any]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.routing.limits.fault_worker", json.dumps(setup)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def linked(self) -> bool:
+        """Whether every replica that lives has its Redis, as it says."""
+        alive = {n for n, process in enumerate(self.processes) if process.poll() is None}
+        return alive == {n for n, up in links(self.given()).items() if up} & alive
+
+
+@contextmanager
+def watched_workers(folder: Path, url: str) -> Iterator[WatchedWorkers]:
+    """Six replicas that demand twice of what a limit of requests, and one of tokens, allow."""
+    rules = [
+        {"pattern": "requests/*", "rpm": RPM, "burst": BURST},
+        {"pattern": "tokens/*", "tpm": TPM, "burst": BURST},
+    ]
+    quick = {"seconds": (0.005, 0.02)}
+    demands = [
+        {"provider": "requests", "rate": 2 * RPM / 60 / COUNT, "tokens": (1, 1), **quick},
+        {"provider": "tokens", "rate": 2 * TPM / 60 / 200 / COUNT, "tokens": (50, 350), **quick},
+    ]
+    started = WatchedWorkers(folder, COUNT, {"url": url, "rules": rules, "demands": demands})
+    try:
+        yield started
+    finally:
+        for process in started.processes:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None and not pipe.closed:
+                    pipe.close()
+
+
+class Stretch(NamedTuple):
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+def links(given: Sequence[Given]) -> dict[int, bool]:
+    """The last word of each replica about its link."""
+    return {row.worker: row.what == "up" for row in given if row.what in ("up", "down")}
+
+
+def troubled(given: Sequence[Given], faults: Sequence[Stretch]) -> list[Stretch]:
+    """When a fault was on, or some replica went without its Redis, and until all had settled."""
+    found = [*faults]
+    down: dict[int, float] = {}
+    for row in given:
+        if row.what == "down":
+            down.setdefault(row.worker, row.at)
+        elif row.what == "up" and row.worker in down:
+            found.append(Stretch(down.pop(row.worker), row.at + SETTLED))
+    found += [Stretch(at, given[-1].at) for at in down.values()]
+    merged: list[Stretch] = []
+    for each in sorted(found):
+        if merged and each.begin <= merged[-1].end:
+            merged[-1] = Stretch(merged[-1].begin, max(merged[-1].end, each.end))
+        else:
+            merged.append(each)
+    return merged
+
+
+def quiet(begin: float, end: float, trouble: Sequence[Stretch]) -> list[Stretch]:
+    """What is left between the troubles."""
+    found, at = [], begin
+    for each in trouble:
+        if each.begin > at:
+            found.append(Stretch(at, min(each.begin, end)))
+        at = max(at, each.end)
+    if end > at:
+        found.append(Stretch(at, end))
+    return [each for each in found if each.seconds > 0]
+
+
+def within(given: Sequence[Given], what: str, stretch: Stretch) -> list[Given]:
+    return [row for row in given if row.what == what and stretch.begin <= row.at < stretch.end]
+
+
+def amount(row: Given) -> float:
+    return 1.0 if row.what == "requests" else row.amount
+
+
+def total(given: Sequence[Given], what: str, stretch: Stretch) -> float:
+    return sum(amount(row) for row in within(given, what, stretch))
+
+
+def seconds_over(given: Sequence[Given], what: str, stretch: Stretch) -> float:
+    """The most that any time within the stretch holds beyond the limit, in seconds' worth of it."""
+    a_second = LIMITS[what] / 60
+    level = most = 0.0
+    before = stretch.begin
+    for row in within(given, what, stretch):
+        level = max(0.0, level - (row.at - before) * a_second)
+        level += amount(row)
+        most, before = max(most, level), row.at
+    return most / a_second
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def disagreed(given: Sequence[Given], stretch: Stretch) -> float:
+    """Seconds within it for which some replicas had their Redis and others had not."""
+    state = dict.fromkeys(range(COUNT), True)
+    begin, seconds = stretch.begin, 0.0
+    for row in [row for row in given if row.what in ("up", "down")]:
+        at = min(max(row.at, stretch.begin), stretch.end)
+        if len(set(state.values())) == 2:
+            seconds += at - begin
+        state[row.worker], begin = row.what == "up", at
+    return seconds
+
+
+class RoughRoad:
+    """Hands bytes on to a server, each way after a time drawn between two bounds."""
+
+    def __init__(self, port: int) -> None:
+        self.between = (0.0, 0.0)
+        self.port = 0
+        self._target = port
+        self._random = random.Random(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, sink in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._carry(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await asyncio.sleep(self._random.uniform(*self.between))
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, port: int) -> AsyncIterator[RoughRoad]:
+        road = cls(port)
+        listener = await asyncio.start_server(road._accept, "127.0.0.1", 0)
+        road.port = listener.sockets[0].getsockname()[1]
+        try:
+            yield road
+        finally:
+            listener.close()
+            for task in tuple(road._tasks):
+                task.cancel()
+            if road._tasks:
+                await asyncio.wait(road._tasks)
