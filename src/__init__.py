@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .accounting.budgets.watch import BudgetEvent
     from .accounting.reports.spend import Spend, SpendRow
     from .accounting.reports.standing import BudgetStatus
+    from .caching.stats import CacheStats
     from .clock import Clock, SystemClock
     from .completion import (
         Completion,
@@ -91,6 +92,7 @@ _HOMES = {
     "accounting.budgets.watch": ("BudgetEvent",),
     "accounting.reports.spend": ("Spend", "SpendRow"),
     "accounting.reports.standing": ("BudgetStatus",),
+    "caching.stats": ("CacheStats",),
     "clock": ("Clock", "SystemClock"),
     "completion": (
         "Completion",
@@ -166,6 +168,7 @@ __all__ = [
     "BudgetEvent",
     "BudgetExceededError",
     "BudgetStatus",
+    "CacheStats",
     "CallOptions",
     "Clock",
     "Completion",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from .completion import Completion
 from .config.agents import AgentTypes
@@ -14,6 +14,9 @@ from .routing.options import CallOptions, RequestOptions
 from .routing.router import Router
 from .routing.streaming import CompletionStream
 from .routing.sync import SyncCompletionStream, SyncRouter
+
+if TYPE_CHECKING:
+    from .caching.stats import CacheStats
 
 __all__ = ["LLMGateway", "SyncLLMGateway"]
 
@@ -187,6 +190,10 @@ class LLMGateway(_Gateway[Router]):
         """
         target, call = self._asked(agent_id, project_id, model_preference, agent_type, options)
         return self._router.stream(target, messages, **call)
+
+    def cache_stats(self) -> CacheStats:
+        """What the response cache did; see :meth:`Router.cache_stats`."""
+        return self._router.cache_stats()
 
     async def aclose(self) -> None:
         """Close the router, where it is the gateway's own. Safe to call twice."""

@@ -66,6 +66,15 @@ async def test_the_adrs_call_as_it_is_written() -> None:
         assert reply.trace.labels == {"agent_id": "a1", "project_id": "p1"}
 
 
+async def test_it_tells_what_the_cache_did() -> None:
+    async with router_of(cache={}) as router:
+        gateway = LLMGateway(router)
+        for _ in range(2):
+            await gateway.complete("a1", "p1", HI, "fast-response")
+        assert gateway.cache_stats() == router.cache_stats()
+        assert (gateway.cache_stats().hits, gateway.cache_stats().misses) == (1, 1)
+
+
 async def test_its_arguments_may_go_by_their_places() -> None:
     async with router_of() as router:
         gateway = LLMGateway(router)

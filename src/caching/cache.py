@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from decimal import Decimal
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -26,10 +27,11 @@ from .guard import Guard
 from .keys import CacheTarget, key_soon, target_of
 from .policy import CacheMode, why_not_cached, why_not_stored
 from .replay import replay
+from .stats import CacheStats
 from .store import CacheStore
 from .stores import open_cache
 
-__all__ = ["Asked", "CacheStats", "Live", "ResponseCache", "Ticket"]
+__all__ = ["Asked", "Live", "ResponseCache", "Ticket"]
 
 Live: TypeAlias = Callable[[Emit], Awaitable[Made]]
 """Makes the call: hands on its events, if it is a stream, and comes to what it brought."""
@@ -37,6 +39,9 @@ Live: TypeAlias = Callable[[Emit], Awaitable[Made]]
 _log = logging.getLogger("switchgear.caching")
 
 _KNOWN_TARGETS: Final = 1024
+_PATIENCE: Final = 0.25
+"""The part of a caller's time that waiting for the store to be opened may take."""
+_PICO: Final = 10**12
 _LONGEST: Final = 10 * 365 * 86_400.0
 _LARGE: Final = 64 * 1024
 """Bytes. To compress more takes longer than a hop to a thread."""
@@ -62,34 +67,6 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     read: bool
     first_only: bool
     together: Hashable
-
-
-class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cache did since it was made.
-
-    Attributes:
-        hits: Answers out of the store.
-        misses: Requests that had none there.
-        joined: Requests that another one's call answered.
-        stale: Expired answers given since every candidate failed.
-        stored: Answers put into the store.
-        damaged: Entries that were none.
-        slow: How often the store took longer than it may.
-        failed: How often it failed.
-        passed_over: How often it was not asked, for these reasons.
-        saved: What hits and joined requests would have cost, in 10⁻¹² USD, where that is known.
-    """
-
-    hits: int
-    misses: int
-    joined: int
-    stale: int
-    stored: int
-    damaged: int
-    slow: int
-    failed: int
-    passed_over: int
-    saved: int
 
 
 class ResponseCache:
@@ -217,6 +194,10 @@ class ResponseCache:
         """
         return Asked(self, ticket, live, timeout)
 
+    def start(self) -> None:
+        """Open the store, on the running loop, before it is first asked. Safe to call twice."""
+        self._guard.start()
+
     async def forget(self, ticket: Ticket) -> None:
         """Drop a stored answer that turned out to be of no use."""
         await self._guard.delete(ticket.key)
@@ -233,7 +214,7 @@ class ResponseCache:
             slow=self._guard.slow,
             failed=self._guard.failed,
             passed_over=self._guard.passed_over,
-            saved=self._saved,
+            saved=_usd(self._saved),
         )
 
     async def aclose(self) -> None:
@@ -247,14 +228,14 @@ class ResponseCache:
         """A stored answer, where having a look neither waits nor overlooks a call under way."""
         if not (self._guard.instant and ticket.read):
             return None
-        found = await self._look(ticket)
+        found = await self._look(ticket, 0.0)
         return found if found is not None and found.fresh else None
 
     def member(self, ticket: Ticket, live: Live, timeout: float) -> Member[Answer]:
         """A part in the call for a request."""
 
         async def work(emit: Emit) -> Answer:
-            return await self._answer(ticket, live, emit)
+            return await self._answer(ticket, live, emit, patience=timeout * _PATIENCE)
 
         return self._flights.join(ticket.together, work, timeout=timeout)
 
@@ -268,8 +249,8 @@ class ResponseCache:
         self._stale += not answer.fresh
         self._saved += answer.entry.cost or 0
 
-    async def _answer(self, ticket: Ticket, live: Live, emit: Emit) -> Answer:
-        found = await self._look(ticket) if ticket.read else None
+    async def _answer(self, ticket: Ticket, live: Live, emit: Emit, *, patience: float) -> Answer:
+        found = await self._look(ticket, patience) if ticket.read else None
         if found is not None and found.fresh:
             return found
         try:
@@ -280,11 +261,11 @@ class ResponseCache:
             return msgspec.structs.replace(found, error=exc)
         entry = Entry.of(made, now=self._clock.now(), ttl=ticket.ttl)
         if made.whole and why_not_stored(entry, ticket.request, ticket.rules) is None:
-            await self._put(ticket, entry)
+            await self._put(ticket, entry, patience)
         return Answer(entry=entry, live=True, completion=made.completion)
 
-    async def _look(self, ticket: Ticket) -> Answer | None:
-        data = await self._guard.get(ticket.key)
+    async def _look(self, ticket: Ticket, patience: float) -> Answer | None:
+        data = await self._guard.get(ticket.key, patience)
         if data is None:
             return None
         try:
@@ -307,7 +288,7 @@ class ResponseCache:
             return codec.decode(key, data, limit=self._limit)
         return await asyncio.to_thread(codec.decode, key, data, limit=self._limit)
 
-    async def _put(self, ticket: Ticket, entry: Entry) -> None:
+    async def _put(self, ticket: Ticket, entry: Entry, patience: float) -> None:
         def encoded() -> bytes | None:
             return codec.encode(ticket.key, entry, compress=self._compress, limit=self._limit)
 
@@ -316,7 +297,7 @@ class ResponseCache:
         if data is None:
             return
         ttl = min(ticket.ttl + ticket.rules.stale_if_error, _LONGEST)
-        self._stored += await self._guard.put(ticket.key, data, ttl)
+        self._stored += await self._guard.put(ticket.key, data, ttl, patience)
 
 
 class Asked:
@@ -397,3 +378,9 @@ class Asked:
         if self._member is None:
             raise LifecycleError("enter it first: async with")
         return self._member
+
+
+def _usd(pico: int) -> Decimal:
+    # Built from digits: Decimal arithmetic would round to the context's precision.
+    digits = f"{pico // _PICO}.{pico % _PICO:012}"
+    return Decimal(digits.rstrip("0").removesuffix("."))

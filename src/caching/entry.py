@@ -23,7 +23,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         completion: What the caller gets.
         asked: The model that was asked, as the configuration names it.
         cost: What it cost, in 10⁻¹² USD; ``None`` where that is unknown.
-        first_choice: It came from the first choice of the chain, and not from a fallback.
+        first_choice: It came from the first choice of the chain, and not from a fallback. The first
+            choice is the first that could serve the request at all.
         whole: One candidate gave all of it. A stream that another one went on with is not.
         tier: The service tier that answered.
         region: Where it was answered.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,9 @@ _log = logging.getLogger("switchgear.caching")
 
 _SLOW_IN_A_ROW: Final = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+_OPENING: Final = 2.0
+"""Seconds. To import the client of a Redis takes 0.3 s, and far more on a busy machine."""
 
 
 class _Gate:
@@ -80,6 +84,10 @@ class Guard:
     failure, or three slow answers in a row, the store is left alone for a second, then for two, up
     to half a minute; one warning is logged for each such time.
 
+    The very first contact is another matter: to import a client and to connect takes longer than
+    any look, of a store that is well. Whoever comes meanwhile waits for it, until it has taken two
+    seconds; one that has not succeeded by then counts as away.
+
     Args:
         store: The store.
         clock: Time.
@@ -99,7 +107,8 @@ class Guard:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._hanging = 0
         self._slow_in_a_row = 0
-        self._answered = False
+        self._opening: asyncio.Task[None] | None = None
+        self._opened_until = 0.0
         self.slow = 0
         self.failed = 0
         self.passed_over = 0
@@ -109,12 +118,31 @@ class Guard:
         """The store never waits for anything."""
         return self._store.instant
 
-    async def get(self, key: bytes) -> bytes | None:
-        """What stands under a key; ``None`` also where the store can't tell, or not in time."""
-        return await self._bounded(lambda: self._store.get(key), None)
+    def start(self) -> None:
+        """Open the store, on the running loop. Safe to call twice; all else does it too."""
+        if self._opening is None and not self._store.instant:
+            loop = asyncio.get_running_loop()
+            self._opened_until = loop.time() + max(_OPENING, self._seconds)
+            self._opening = loop.create_task(self._open())
 
-    async def put(self, key: bytes, value: bytes, ttl: float) -> bool:
-        """Keep something. Whether the store has said that it did."""
+    async def get(self, key: bytes, patience: float = math.inf) -> bytes | None:
+        """What stands under a key; ``None`` also where the store can't tell, or not in time.
+
+        Args:
+            key: The key.
+            patience: Seconds to wait, at most, for a store that is being opened.
+        """
+        return await self._bounded(lambda: self._store.get(key), None, patience)
+
+    async def put(self, key: bytes, value: bytes, ttl: float, patience: float = math.inf) -> bool:
+        """Keep something. Whether the store has said that it did.
+
+        Args:
+            key: The key.
+            value: What to keep.
+            ttl: Seconds for which to keep it.
+            patience: As for :meth:`get`.
+        """
 
         async def put() -> bool:
             try:
@@ -130,7 +158,7 @@ class Guard:
             self.passed_over += 1
             return False
         try:
-            return await self._bounded(put, otherwise=False)
+            return await self._bounded(put, otherwise=False, patience=patience)
         finally:
             self._writing.left()
 
@@ -144,17 +172,49 @@ class Guard:
 
     async def aclose(self) -> None:
         """End what is under way and close the store."""
-        for task in self._under_way:
+        under_way = set(self._under_way)
+        if self._opening is not None:
+            under_way.add(self._opening)
+        for task in under_way:
             task.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        if under_way:
+            await asyncio.wait(under_way)
         try:
             await self._store.aclose()
         except Exception as exc:  # noqa: BLE001 - nothing that a caller could mend
             _log.warning("the response cache was not closed cleanly: %s", hide(repr(exc)))
 
-    async def _bounded(self, work: Callable[[], Coroutine[Any, Any, _T]], otherwise: _T) -> _T:
-        if self._hanging or not self._gate.enter():
+    async def _open(self) -> None:
+        try:
+            await self._store.open()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, calls go on without it
+            self.failed += 1
+            self._away(f"{type(exc).__name__}: {exc}")
+        else:
+            self._well()
+
+    async def _is_open(self, patience: float) -> bool:
+        """Whether the first contact is over, as far as one may wait for it."""
+        self.start()
+        opening = self._opening
+        if opening is None or opening.done():
+            return True
+        left = self._opened_until - asyncio.get_running_loop().time()
+        if left > 0:
+            done, _ = await asyncio.wait({opening}, timeout=min(left, patience))
+            if done:
+                return True
+        if left <= patience:
+            self._away(f"it could not be reached within {max(_OPENING, self._seconds):g} s")
+        return False
+
+    async def _bounded(
+        self,
+        work: Callable[[], Coroutine[Any, Any, _T]],
+        otherwise: _T,
+        patience: float = math.inf,
+    ) -> _T:
+        if not await self._is_open(patience) or self._hanging or not self._gate.enter():
             self.passed_over += 1
             return otherwise
         watch = _Watch()
@@ -184,23 +244,24 @@ class Guard:
             raise
         finally:
             self._hanging -= watch.late
-        self._answered = True
         if watch.late:
             return otherwise  # it answers, but not in time: that is no recovery
         self._slow_in_a_row = 0
-        if self._gate.reopen():
-            _log.info("the response cache %s is back", self._store.place)
+        self._well()
         return found
 
     def _late(self, watch: _Watch) -> None:
         watch.late = True
         self._hanging += 1
         self.slow += 1
-        # Until it has answered once, it is being connected to, which takes what it takes.
-        if self._answered and self._hanging == 1:
+        if self._hanging == 1:
             self._slow_in_a_row += 1
         if self._gate.shut or self._slow_in_a_row >= _SLOW_IN_A_ROW:
             self._away(f"it took longer than {self._seconds:g} s")
+
+    def _well(self) -> None:
+        if self._gate.reopen():
+            _log.info("the response cache %s is back", self._store.place)
 
     def _away(self, why: str) -> None:
         if self._gate.close():

@@ -59,17 +59,6 @@ class CacheTarget(msgspec.Struct, frozen=True):
     providers: frozenset[str]
     fingerprint: bytes
 
-    def is_first(self, provider: str, model: str) -> bool:
-        """Whether an entry of the chain is a first choice: one of its first pool.
-
-        Args:
-            provider: The entry's provider.
-            model: The entry's model, as the configuration names it.
-        """
-        return bool(self.pools) and any(
-            (entry.provider, entry.model) == (provider, model) for entry in self.pools[0].candidates
-        )
-
 
 def target_of(
     group: GroupConfig | None,

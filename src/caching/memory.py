@@ -34,6 +34,9 @@ class MemoryStore:
         self._bytes = 0
         self._evicted = 0
 
+    async def open(self) -> None:
+        """Nothing to do."""
+
     async def get(self, key: bytes) -> bytes | None:
         """What stands under a key and has not expired."""
         found = self._kept.get(key)

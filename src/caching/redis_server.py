@@ -44,6 +44,11 @@ class RedisStore:
         parts = urlsplit(url)
         self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    async def open(self) -> None:
+        """Import the client, connect, and ask once."""
+        # Not PING: a user of the server may be allowed nothing but what the cache does.
+        await self.get(b"")
+
     async def get(self, key: bytes) -> bytes | None:
         """What stands under a key; as much of it as an entry may be long, and one byte more."""
         from redis.exceptions import ResponseError

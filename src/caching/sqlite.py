@@ -94,6 +94,10 @@ class SqliteStore:
         self._touched: dict[bytes, None] = {}
         self._closed = False
 
+    async def open(self) -> None:
+        """Open the file, and make it where it is missing."""
+        await self._run(lambda _: None)
+
     async def get(self, key: bytes) -> bytes | None:
         """What stands under a key and has not expired."""
         return await self._run(lambda db: self._get(db, key))

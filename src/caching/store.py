@@ -43,6 +43,12 @@ class CacheStore(Protocol):
     def place(self) -> str:
         """Where it is, fit to be shown."""
 
+    async def open(self) -> None:
+        """Get ready, where that was not done yet; everything else does it too.
+
+        It may take far longer than any look later: a client is imported, a server connected to.
+        """
+
     async def get(self, key: bytes) -> bytes | None:
         """What stands under a key and has not expired; ``None`` where there is nothing."""
 

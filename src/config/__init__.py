@@ -241,16 +241,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return group
         raise ConfigError(_unknown("group", name, self.groups), param="group")
 
-    def agent_group(self, agent_type: str) -> str:
-        """The name of the group that an agent type is mapped to.
-
-        Raises:
-            ConfigError: ``[agents]`` does not name it.
-        """
-        if (group := self.agents.get(agent_type)) is not None:
-            return group
-        raise ConfigError(_unknown("agent type", agent_type, self.agents), param="agent_type")
-
     def redacted(self) -> dict[str, Any]:
         """The configuration in force as plain data, secrets replaced, for people to look at."""
         return {

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..caching.cache import Asked, Live, Ticket
     from ..caching.entry import Answer
     from ..caching.flight import Emit
+    from ..caching.stats import CacheStats
     from ..clock import Clock
     from ..completion import Completion
     from ..config import Config
@@ -93,8 +94,17 @@ class CachedCalls:
         self._providers = providers
         self._closing: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Open the store, on the running loop, before the first call. Safe to call twice, cheap."""
+        self.cache.start()
+
+    def stats(self) -> CacheStats:
+        """What the cache did."""
+        return self.cache.stats()
+
     async def complete(self, call: RoutedCall, terms: CacheTerms) -> Completion:
         """A whole answer, out of the cache or from a provider."""
+        self.start()
         return await CachedCall(self, call, terms).complete()
 
     def stream(
@@ -106,6 +116,7 @@ class CachedCalls:
         on_close: Callable[[CompletionStream], None],
     ) -> CachedStream:
         """The same as a stream."""
+        self.start()
         cached = CachedCall(self, call, terms)
         return CachedStream(cached, on_open=on_open, on_close=on_close)
 
@@ -147,8 +158,8 @@ class CachedCalls:
         charge = turn.booking.charge if turn is not None else None
         if turn is None or charge is None:
             raise AssertionError("a call that brought an answer was answered by an attempt")
-        entry, pools = turn.candidate.entry, call.target.pools
-        first = any(each is entry for each in pools[0].candidates)
+        entry = turn.candidate.entry
+        first = any(each is entry for each in call.first_choices)
         return Made(
             completion=completion,
             asked=entry.model,

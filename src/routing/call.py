@@ -28,6 +28,7 @@ from .turn import Turn
 if TYPE_CHECKING:
     from ..accounting.ledger.row import BookedOutcome
     from ..accounting.tokens.counter import TokenCounter
+    from ..config import Candidate as Entry
     from ..request import ChatRequest
     from .account import Account
     from .failover import Failover
@@ -76,6 +77,7 @@ class RoutedCall:
         idle_timeout: Longest silence inside a stream, seconds; ``None`` for none but the deadline.
         account: Where its attempts are booked.
         target: Whom.
+        first_choices: The entries of the first step of the chain that could serve the request.
         recorder: The call's record.
         turn: The attempt that answered, once one has.
     """
@@ -85,6 +87,7 @@ class RoutedCall:
         *,
         target: Target,
         request: ChatRequest,
+        first_choices: tuple[Entry, ...],
         account: Account,
         limits: Limits,
         failover: Failover,
@@ -101,6 +104,7 @@ class RoutedCall:
         self.idle_timeout = idle_timeout
         self.turn: Turn | None = None
         self.target = target
+        self.first_choices = first_choices
         self._limits = limits
         self._failover = failover
         self.recorder = recorder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from ..config import Config
     from .providers import Providers
 
-__all__ = ["Candidate", "Place", "Skip", "Target", "candidates_of", "find_target", "plugin_fault"]
+__all__ = [
+    "Candidate",
+    "Place",
+    "Skip",
+    "Target",
+    "candidates_of",
+    "find_target",
+    "first_choices",
+    "plugin_fault",
+]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -96,10 +105,34 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Skip(msgspec.Struct, frozen=True):
-    """An entry that can't be a candidate, and why."""
+    """An entry that can't be a candidate, and why.
+
+    Attributes:
+        name: ``provider/model``.
+        error: Why.
+        never: It can't serve this request whoever asks: what the model can't do, not what is
+            wrong with its provider, and not what this call wants to pay.
+    """
 
     name: str
     error: SwitchgearError
+    never: bool = False
+
+
+def first_choices(pools: Sequence[Pool], plan: Sequence[Candidate | Skip]) -> tuple[Entry, ...]:
+    """The entries of the first pool of which any could serve the request at all.
+
+    Args:
+        pools: A chain.
+        plan: What became of each of its entries, pool by pool.
+    """
+    start = 0
+    for pool in pools:
+        end = start + len(pool.candidates)
+        if not all(isinstance(item, Skip) and item.never for item in plan[start:end]):
+            return pool.candidates
+        start = end
+    return ()
 
 
 def find_target(config: Config, providers: Providers, asked: str) -> Target:

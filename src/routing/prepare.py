@@ -44,7 +44,7 @@ from .options import (
     text_option,
     whole,
 )
-from .plan import Candidate, Skip, Target, candidates_of, find_target
+from .plan import Candidate, Skip, Target, candidates_of, find_target, first_choices
 from .pools import Pools
 from .providers import Providers
 from .recorder import Recorder
@@ -157,6 +157,7 @@ class Preparer:
                 return RoutedCall(
                     target=target,
                     request=request,
+                    first_choices=first_choices(target.pools, plan),
                     account=account,
                     limits=limits,
                     failover=self._failover(
@@ -332,7 +333,8 @@ class Preparer:
                 if isinstance(item, Skip):
                     plan.append(item)
                 elif (error := fits(item)) is not None:
-                    plan.append(Skip(item.name, error))
+                    # What is too dear for this call may still serve the same request for another.
+                    plan.append(Skip(item.name, error, never=error.param != "max_cost"))
                 else:
                     fit.append(item)
             for candidate in self._pools.order(pool, fit, visit, conversation):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..accounting.prices.table import PriceTable
     from ..accounting.reports.spend import Spend
     from ..accounting.reports.standing import BudgetStatus
+    from ..caching.stats import CacheStats
     from .cached import CachedCalls
 
 __all__ = ["BudgetListener", "Listener", "Router"]
@@ -272,6 +273,12 @@ class Router:
         """
         return health_of(self._gates)
 
+    def cache_stats(self) -> CacheStats:
+        """What the response cache did in this process; zeros where there is none. No I/O."""
+        from ..caching.stats import CacheStats
+
+        return self._cached.stats() if self._cached is not None else CacheStats()
+
     async def spend(
         self,
         *,
@@ -427,6 +434,8 @@ class Router:
         self._lifecycle.check()
         if self._sharing is not None:
             self._sharing.start()
+        if self._cached is not None:
+            self._cached.start()
 
     async def __aenter__(self) -> Self:
         self._enter()

@@ -24,6 +24,8 @@ from .streaming import CompletionStream
 if TYPE_CHECKING:
     from ..accounting.reports.spend import Spend
     from ..accounting.reports.standing import BudgetStatus
+    from ..caching.stats import CacheStats
+    from .health import Health
 
 __all__ = ["SyncCompletionStream", "SyncRouter"]
 
@@ -104,6 +106,14 @@ class SyncRouter:
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do; see :meth:`Router.capabilities`."""
         return self._router.capabilities(model)
+
+    def health(self) -> Health:
+        """How every candidate does; see :meth:`Router.health`."""
+        return self._router.health()
+
+    def cache_stats(self) -> CacheStats:
+        """What the response cache did; see :meth:`Router.cache_stats`."""
+        return self._router.cache_stats()
 
     def spend(self, **question: Any) -> Spend:
         """What was spent; see :meth:`Router.spend`."""

@@ -166,6 +166,7 @@ async def test_everybody_keeps_to_their_own_deadline(flights: Flights[str]) -> N
     assert await leader == "answer 1"
 
 
+@pytest.mark.looptime
 async def test_a_call_with_little_time_is_not_relied_upon(flights: Flights[str]) -> None:
     hurried, patient = Call(), Call()
     first = asyncio.ensure_future(ask(flights, hurried, timeout=1))

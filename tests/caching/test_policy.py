@@ -98,10 +98,3 @@ def test_an_empty_answer_and_one_that_declines_are_not_stored() -> None:
 def test_a_fallbacks_answer_is_not_stored_unless_asked() -> None:
     assert not kept(first_choice=False)
     assert kept(first_choice=False, rules=CacheRules(fallbacks=True))
-
-
-def test_every_member_of_the_first_pool_is_a_first_choice() -> None:
-    pool = target("pool")
-    assert pool.is_first("ollama", "first")
-    assert pool.is_first("ollama", "beside")
-    assert not pool.is_first("ollama", "second")

@@ -19,8 +19,9 @@ from switchgear.caching.store import CacheStore, StoreRefusedError
 from switchgear.caching.stores import open_cache
 
 if TYPE_CHECKING:
-    from tests.caching.conftest import Opener, RedisServer
+    from tests.caching.conftest import Opener
     from tests.caching.values import HandClock
+    from tests.state.server import RedisServer
 
 A, B, C, D = (bytes([n]) * 32 for n in range(4))
 
@@ -39,6 +40,13 @@ async def test_what_was_put_is_there_until_it_is_replaced_or_deleted(store: Cach
     await store.delete(C)
     assert await store.get(A) is None
     assert await store.get(B) == b"\0\xff" * 1000
+
+
+async def test_opening_a_store_is_nothing_but_a_beginning(store: CacheStore) -> None:
+    await store.open()
+    await store.put(A, b"one", 60)
+    await store.open()
+    assert await store.get(A) == b"one"
 
 
 async def test_a_closed_store_is_closed_once(store: CacheStore) -> None:
@@ -271,6 +279,19 @@ async def test_a_redis_forgets_by_itself_and_keys_begin_as_told(
 
 
 @redis
+async def test_a_redis_may_allow_nothing_but_what_the_cache_does(
+    own_redis: RedisServer, opened: Opener
+) -> None:
+    rights = ("~sg:cache:*", "+getrange", "+set", "+del")
+    own_redis.command("ACL", "SETUSER", "cache", "on", ">pw", *rights)
+    store = opened(own_redis.url.replace("//", "//cache:pw@"), prefix="sg")
+    await store.open()
+    await store.put(A, b"one", 60)
+    assert await store.get(A) == b"one"
+    await store.delete(A)
+
+
+@redis
 async def test_whatever_else_stands_under_a_key_in_a_redis_is_a_miss(
     redis_server: RedisServer, opened: Opener
 ) -> None:
@@ -308,7 +329,7 @@ async def test_a_restarted_redis_is_used_again(own_redis: RedisServer, opened: O
 
     store = opened(own_redis.url)
     await store.put(A, b"one", 60)
-    own_redis.stop()
+    own_redis.kill()
     with pytest.raises(GoneError):
         await store.get(A)
     own_redis.start()

@@ -21,8 +21,9 @@ from switchgear import (
     StreamInterruptedError,
     SyncRouter,
 )
+from switchgear.caching.stats import CacheStats
 from switchgear.config import Config
-from switchgear.providers.base import Call, Reply
+from switchgear.providers.base import Call, Capabilities, Reply
 from switchgear.testing.scripted import Scripted, ScriptedProvider, scripted_reply
 
 from .bookkeeping import CLAUDE, assert_nothing_is_left, hard, priced, rows_of, soft
@@ -99,6 +100,25 @@ async def test_without_the_table_every_call_is_made() -> None:
         await router.complete("g", "hi", cache="use")
         await router.complete("g", "hi", cache="use")
     assert len(provider.calls) == 2
+
+
+async def test_the_router_counts_what_the_cache_did() -> None:
+    provider = claude(Scripted(reply=scripted_reply("hello"), delay=1), "hello", DOWN)
+    async with caching(provider, cache={"ttl": 60, "stale_if_error": 600}) as router:
+        assert router.cache_stats() == CacheStats()
+        await asyncio.gather(router.complete("g", "hi"), router.complete("g", "hi"))
+        await router.complete("g", "hi")
+        await router.complete("g", "hi", cache="skip")
+        await asyncio.sleep(100)
+        await router.complete("g", "hi")
+        stats = router.cache_stats()
+    assert stats == CacheStats(misses=1, joined=1, hits=1, stale=1, stored=1, saved=3 * COST)
+
+
+async def test_without_a_cache_it_did_nothing() -> None:
+    async with priced(claude()) as router:
+        await router.complete("g", "hi")
+        assert router.cache_stats() == CacheStats()
 
 
 async def test_a_hit_needs_no_budget() -> None:
@@ -201,10 +221,6 @@ async def test_a_high_temperature_wants_another_answer_each_time() -> None:
 
 
 async def test_tools_act_so_they_are_cached_only_where_that_is_asked_for() -> None:
-    def look_up(city: str) -> str:
-        """Look up a city."""
-        return city
-
     cases: list[tuple[Any, Any, bool]] = [
         ({}, {}, False),
         ({}, {"cache": "use"}, True),
@@ -223,6 +239,68 @@ async def test_a_fallbacks_answer_does_not_outlive_the_outage() -> None:
         async with caching(first, second, cache=cache) as router:
             found = [(await router.complete("g", "hi")).provider for _ in range(2)]
         assert found == names
+
+
+def look_up(city: str) -> str:
+    """Look up a city."""
+    return city
+
+
+PLAIN = Capabilities(tools=False, context_window=1000)
+"""What a model can do that neither calls tools nor reads much."""
+
+
+@pytest.mark.parametrize(
+    ("text", "options"), [("hi", {"tools": [look_up]}), ("long " * 10_000, {})]
+)
+async def test_the_first_choice_is_the_first_that_could_serve_the_request(
+    text: str, options: Any
+) -> None:
+    """What the first step can never answer has nothing to wait for there."""
+    first = ScriptedProvider("anthropic", capabilities=PLAIN)
+    second = ScriptedProvider("openai", ["second"])
+    async with caching(first, second, cache={"tools": True}) as router:
+        found = [await router.complete("g", text, **options) for _ in range(2)]
+        alone = await router.complete("g", text, fallback=False, **options)
+    assert [(reply.provider, reply.cached) for reply in (*found, alone)] == [
+        ("openai", False),
+        ("openai", True),
+        ("openai", True),
+    ]
+
+
+async def test_of_those_who_could_serve_it_the_second_is_still_a_fallback() -> None:
+    unable = ScriptedProvider("ollama", capabilities=PLAIN)
+    down, well = claude(DOWN, "first"), ScriptedProvider("openai", ["second"])
+    async with caching(unable, down, well, cache={"tools": True}) as router:
+        found = [(await router.complete("g", "hi", tools=[look_up])).provider for _ in range(3)]
+    assert found == ["openai", "anthropic", "anthropic"]
+
+
+async def test_a_pool_of_which_one_could_serve_it_is_the_first_choice() -> None:
+    unable = ScriptedProvider("ollama", capabilities=PLAIN)
+    able, last = claude(DOWN, "able"), ScriptedProvider("openai", ["last"])
+    group = {"chain": [["ollama/llama3", CLAUDE], "openai/gpt-4o-mini"]}
+    settings: Any = {"cache": {"tools": True}, "group": group}
+    async with caching(unable, able, last, **settings) as router:
+        found = [await router.complete("g", "hi", tools=[look_up]) for _ in range(3)]
+    assert [(reply.text, reply.cached) for reply in found] == [
+        ("last", False),
+        ("able", False),
+        ("able", True),
+    ]
+
+
+async def test_what_is_too_dear_for_one_call_is_still_the_first_choice_of_others() -> None:
+    first, second = claude("dear"), ScriptedProvider("openai", ["cheap"])
+    async with caching(first, second) as router:
+        low = [await router.complete("g", "hi", max_tokens=1000, max_cost=0.002) for _ in range(2)]
+        free = await router.complete("g", "hi", max_tokens=1000)
+    assert [(reply.text, reply.cached) for reply in (*low, free)] == [
+        ("cheap", False),
+        ("cheap", False),
+        ("dear", False),
+    ]
 
 
 async def test_a_call_without_fallback_takes_no_fallbacks_answer() -> None:

@@ -30,8 +30,6 @@ from .prompt_bounds import PromptBound, byte_bound, prompt_bound
 from .prompts import Measure, characters_of, is_plain, tokens_of, utf8_length
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tiktoken import Encoding
 
     from ...request import ChatRequest
@@ -181,25 +179,6 @@ class TokenCounter:
     def is_quick(self, request: ChatRequest) -> bool:
         """Whether the request is short enough to be tokenized on an event loop."""
         return characters_of(request) <= _INLINE_CHARS
-
-    def has_tokenizer(self, model: str) -> bool:
-        """Whether ``exact`` would make a bound tighter: the model's own tokenizer is loaded."""
-        return is_certain(model) and self._encoding(model) is not None
-
-    async def count_texts(self, texts: Sequence[str], model: str) -> TokenCount:
-        """The tokens of texts to embed: no overheads, each text by itself."""
-        await self.load(model)
-        encoding = self._encoding(model)
-        if encoding is None:
-            by_characters = _by_characters(model)
-            return TokenCount(sum(map(by_characters, texts)), exact=False, method="characters")
-        measure = _by(encoding)
-        if sum(map(len, texts)) > _INLINE_CHARS:
-            tokens = await asyncio.to_thread(lambda: sum(map(measure, texts)))
-        else:
-            tokens = sum(map(measure, texts))
-        exact = is_certain(model) and all(len(text) <= _SLICE for text in texts)
-        return TokenCount(tokens, exact=exact, method=f"tiktoken:{encoding.name}")
 
     async def load(self, model: str) -> bool:
         """Wait until the model's tokenizer is loaded; whether there is one."""
