@@ -24,6 +24,7 @@ from .output import OutputError, complain, drop_output, write_json
 from .prices import prices
 from .providers import providers
 from .reconcile import reconcile
+from .retention import ledger
 from .spend import spend
 
 __all__ = ["run"]
@@ -40,6 +41,7 @@ switchgear.add_command(chat)
 switchgear.add_command(config)
 switchgear.add_command(demo)
 switchgear.add_command(doctor)
+switchgear.add_command(ledger)
 switchgear.add_command(models)
 switchgear.add_command(prices)
 switchgear.add_command(providers)

@@ -99,7 +99,14 @@ class Router:
         self._ledger = Ledger(
             config.ledger, clock=clock, ask=lambda: rules.counted, rules=tuple(rules.counted)
         )
-        self._budgets = Budgets(rules, self._ledger, clock, on_event=self._tell_of_budget)
+        self._budgets = Budgets(
+            rules,
+            self._ledger,
+            clock,
+            on_event=self._tell_of_budget,
+            # What is kept in memory is one process's own, and so are its budgets.
+            link=self._sharing.link if self._sharing and self._ledger.lasting else None,
+        )
         costing = Costing(table, self._tokens, clock)
         self._books = Books(self._ledger, self._budgets, costing, clock)
         self._preparer = Preparer(
@@ -421,9 +428,11 @@ class Router:
             try:
                 await self._providers.aclose()
             finally:
-                if self._sharing is not None:
-                    await self._sharing.aclose()
-                await self._books.aclose()
+                try:
+                    await self._books.aclose()
+                finally:
+                    if self._sharing is not None:
+                        await self._sharing.aclose()
 
     def _enter(self) -> None:
         """Called where a call begins.

@@ -14,6 +14,7 @@ from .limits import Limiter
 
 if TYPE_CHECKING:
     from ..state.exchange import Fleet
+    from ..state.link import Link
     from .fleet import FleetHealth
 
 __all__ = ["Sharing", "gates_of"]
@@ -30,6 +31,11 @@ class Sharing:
     def __init__(self, fleet: Fleet, health: FleetHealth) -> None:
         self._fleet = fleet
         self._health = health
+
+    @property
+    def link(self) -> Link:
+        """The link to what is shared."""
+        return self._fleet.link
 
     def start(self) -> None:
         """Begin on the running loop. Safe to call twice, and cheap."""
@@ -54,9 +60,10 @@ def gates_of(
         limiter = Limiter(config.limits, clock)
         return _gates(config, clock, on_change, cooldowns=cooldowns, limiter=limiter), None
     from ..state.opening import open_fleet
+    from ..state.settings import shared_settings
     from .fleet import FleetHealth
 
-    fleet = open_fleet(config.state, clock)
+    fleet = open_fleet(config.state, clock, shared_settings(config))
     if fleet is None:
         raise AssertionError("a state that is shared has a fleet")
     health = FleetHealth(

@@ -124,10 +124,11 @@ class Terminal:
         More than once, if need be: Python loses a signal that comes while readline is about to
         wait for the next key, and takes note of it with the next signal.
         """
-        for _ in range(10):
+        for _ in range(3):
             self.press(CTRL_C)
+            # Long enough for a busy machine: a second one would break off what the first began.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return self.end(timeout=3)
+                return self.end(timeout=15)
         message = f"Ctrl-C does not end it; the screen:\n{self.screen}"
         raise AssertionError(message)
 

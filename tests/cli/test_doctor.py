@@ -476,6 +476,20 @@ def test_hard_budgets_over_a_ledger_in_memory(cli: Cli, healthy: Configured) -> 
     assert one(result, "ledger", "in memory")["level"] == "warning"
 
 
+def test_hard_budgets_that_a_fleet_shares_want_a_ledger_that_it_shares(
+    cli: Cli, healthy: Configured
+) -> None:
+    budget = ("[[budgets]]", 'scope = "global"', "usd = 100", 'period = "day"')
+    state = ("[state]", 'url = "redis://127.0.0.1:1"')
+    healthy(*budget, *state, "[ledger]", 'url = "sqlite:ledger.db"')
+    found = one(cli("doctor", "--json", "--offline"), "hard budgets are decided by redis://")
+    assert found["level"] == "warning"
+    assert "processes on other machines" in found["why"]
+    healthy(*budget, *state, "[ledger]", 'url = "postgresql://u@db.internal/x"')
+    found = one(cli("doctor", "--json", "--offline"), "hard budgets are decided by redis://")
+    assert found["level"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"this is no database" * 100, "not a database"), (b"", "not used yet")],

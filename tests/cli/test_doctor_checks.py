@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import subprocess
 import sys
@@ -18,12 +19,15 @@ from switchgear.cli.checkup import Case, Check, Result, checks_for, examine
 from switchgear.cli.checkup.books import file_system_of, journal
 from switchgear.cli.checkup.database import look_at_ledger
 from switchgear.cli.checkup.limits import shared
+from switchgear.cli.checkup.replicas import replicas
 from switchgear.cli.checkup.threads import Daemons
 from switchgear.cli.checkup.values import ok
 from switchgear.cli.checkup.vendors import clocks, neighbours
 from switchgear.cli.checkup.visits import knock
 from switchgear.clock import SystemClock
 from switchgear.config import Config
+from switchgear.state.opening import open_fleet
+from switchgear.state.settings import shared_settings
 from switchgear.testing import SimulatedProviders
 from tests.accounting.ledger.conftest import PostgresServer
 from tests.accounting.reports.rows import row
@@ -111,7 +115,8 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
 async def test_whatever_answers(
     serve: Callable[..., Awaitable[str]], answer: bytes, fault: str
 ) -> None:
-    found = await knock(await serve(answer), timeout=0.5, clock=SystemClock())
+    patience = 30 if answer else 0.5
+    found = await knock(await serve(answer), timeout=patience, clock=SystemClock())
     assert fault in found.fault
     assert bool(found.fault) is bool(fault)
     assert (found.latency is None) is bool(fault)
@@ -120,7 +125,7 @@ async def test_whatever_answers(
 
 async def test_tls_where_there_is_none(serve: Callable[..., Awaitable[str]]) -> None:
     address = (await serve(b"HTTP/1.1 400 Bad Request\r\n\r\n")).replace("http:", "https:")
-    found = await knock(address, timeout=1, clock=SystemClock())
+    found = await knock(address, timeout=3, clock=SystemClock())
     assert found.fault
     assert found.remedy
 
@@ -132,12 +137,12 @@ async def test_an_answer_out_of_a_cache_says_nothing_of_the_time(
         b"HTTP/1.1 200 OK\r\nage: 900\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
         b"content-length: 0\r\n\r\n"
     )
-    assert (await knock(await serve(answer), timeout=5, clock=SystemClock())).ahead is None
+    assert (await knock(await serve(answer), timeout=30, clock=SystemClock())).ahead is None
 
 
 async def test_knocking_carries_no_credential(simulated_providers: SimulatedProviders) -> None:
     address = simulated_providers.compatible.base_url
-    await knock(address, timeout=5, clock=SystemClock())
+    await knock(address, timeout=30, clock=SystemClock())
     headers = simulated_providers.compatible.last_request.headers
     assert "authorization" not in {name.lower() for name in headers}
 
@@ -165,7 +170,7 @@ async def test_a_broken_check_hides_no_other() -> None:
     def fine(case: Case) -> list[Result]:
         return [ok(f"fine, {SECRET}")]
 
-    case = case_of(openai_at("http://127.0.0.1:1/v1"), timeout=0.05)
+    case = case_of(openai_at("http://127.0.0.1:1/v1"), timeout=3)
     checks = [Check("a", "one", broken), Check("a", "two", hanging), Check("b", "three", fine)]
     found = {section: examined async for section, examined in examine(case, checks)}
     first, second = found["a"]
@@ -351,14 +356,47 @@ def test_a_database_that_is_not_there(postgres: PostgresServer) -> None:
 # What is shared through a Redis
 
 
-def test_a_redis_that_answers_and_one_that_does_not(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
+@pytest.mark.xdist_group("redis")
+def test_a_redis_that_answers_and_one_that_does_not(server: RedisServer) -> None:
     case = case_of({"state": {"url": server.url}, "cache": {"url": server.url}})
     assert [result.level for result in shared(case)][-2:] == ["ok", "ok"]
     server.kill()
     away = list(shared(case))[-1]
     assert away.level == "error"
     assert "each process keeps its own meanwhile" in str(away.why)
+
+
+@pytest.mark.xdist_group("redis")
+async def test_replicas_that_go_by_another_configuration(own_redis: RedisServer) -> None:
+    def configured(seconds: float, rpm: int) -> dict[str, Any]:
+        limits = {"openai/*": {"rpm": rpm}, "anthropic": {"rpm": 10, "share": 1 / rpm}}
+        state = {"url": own_redis.url, "timeout": 30}
+        return {"state": state, "breaker": {"open_seconds": seconds}, "limits": limits}
+
+    def found(config: dict[str, Any]) -> list[tuple[str, str]]:
+        return [(each.level, each.what) for each in replicas(case_of(config))]
+
+    assert found(configured(20, 100)) == [("ok", "no replica runs at the moment")]
+    async with contextlib.AsyncExitStack() as running:
+        for seconds in (20, 20.0, 40):
+            config = Config.from_dict(configured(seconds, 100))
+            fleet = open_fleet(config.state, SystemClock(), shared_settings(config))
+            assert fleet is not None
+            running.push_async_callback(fleet.aclose)
+            await fleet.link.run("slots", [fleet.link.key("t", "s")], ["r", 5, 10, 0, 1])
+            if seconds == 20.0:
+                [alike] = await asyncio.to_thread(found, configured(20, 100))
+        [some] = await asyncio.to_thread(found, configured(20, 100))
+        [all_of_them] = await asyncio.to_thread(found, configured(99, 200))
+    assert alike == ("ok", "2 replicas run, set as this configuration says in what they share")
+    assert some == ("warning", "3 replicas run, some of them set to something else in [breaker]")
+    places = '[breaker], [limits."openai/*"]'
+    assert all_of_them[1].endswith(f"all of them set to something else in {places}")
+
+
+def test_replicas_are_not_asked_for_without_a_server_that_answers() -> None:
+    assert list(replicas(case_of({}))) == []
+    assert list(replicas(case_of({"state": {"url": "redis://127.0.0.1:1/0"}}))) == []
 
 
 def test_the_password_of_a_redis_is_not_shown() -> None:

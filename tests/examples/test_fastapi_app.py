@@ -71,7 +71,7 @@ class Service:
 
     async def booked(self, outcome: str) -> dict[str, Any]:
         """The row of that outcome, as soon as it is there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while outcome not in (rows := await self.rows()):
                 pass
         row: dict[str, Any] = rows[outcome]
@@ -377,7 +377,10 @@ async def test_a_spent_budget_is_402_and_a_busy_one_429(
     async with stage.service(budgets=[{**HARD, "usd": 0.03}]) as service:
         first = asyncio.create_task(service.ask(max_tokens=5000))
         await stage.vendors.arrivals(1)
-        status, headers, body = await service.ask(max_tokens=5000, timeout=0.2)
+        status = 504
+        async with asyncio.timeout(30):
+            while status == 504:  # a machine that stands still lets the deadline come first
+                status, headers, body = await service.ask(max_tokens=5000, timeout=1)
         assert (status, body["error"]["type"]) == (429, "BudgetBusyError")
         assert int(headers["Retry-After"]) >= 1
         first.cancel()
@@ -473,7 +476,7 @@ def workers(config: Path, count: int) -> Iterator[str]:
 def _listening(url: str) -> None:
     """Wait until it accepts: a worker says that it is ready before its socket listens."""
     address = urlsplit(url)
-    for _ in range(200):
+    for _ in range(600):
         with contextlib.suppress(ConnectionRefusedError):
             socket.create_connection((address.hostname, address.port), timeout=5).close()
             return

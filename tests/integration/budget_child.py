@@ -1,6 +1,6 @@
 """A process of agents that spend one hard budget, at providers that bill and misbehave.
 
-    python -m tests.integration.budget_child FOLDER URL SEED CALLS LIMIT
+    python -m tests.integration.budget_child FOLDER URL SEED CALLS LIMIT STATE
 
 Everything that the checker goes by is appended to files before anybody is told of it: ``billed``
 by the provider as a request arrives, ``completed`` by the agent as its answer has been returned.
@@ -24,6 +24,7 @@ from switchgear.completion import Usage
 from switchgear.errors import (
     BudgetError,
     BudgetExceededError,
+    LedgerError,
     OverloadedError,
     ProviderConnectionError,
     RateLimitError,
@@ -184,6 +185,8 @@ class Agents:
         self.calls += 1
         self.latest = max(self.latest, asyncio.get_running_loop().time() - began - LONGEST_CALL)
         self.outcomes[type(error).__name__ if error is not None else "answered"] += 1
+        if isinstance(error, LedgerError):
+            await asyncio.sleep(self._chance.uniform(0.02, 0.1))  # who decides is away
         if isinstance(error, BudgetError):
             assert error.budget
             assert error.limit is not None
@@ -209,11 +212,12 @@ class Agents:
         }
 
 
-async def main(folder: Path, url: str, seed: int, calls: int, limit: str) -> None:
+async def main(folder: Path, url: str, state: str, *, seed: int, calls: int, limit: str) -> None:
     chance = random.Random(seed)
     bills, completed = Lines(folder / "billed"), Lines(folder / "completed")
     providers = {name: Biller(name, bills, random.Random(chance.random())) for name in MODELS}
-    config = Config.from_dict(config_of(folder, url, limit))
+    more = {"state": {"url": state}} if state else {}
+    config = Config.from_dict(config_of(folder, url, limit, **more))
     async with Router(config, providers=providers) as router:
         agents = Agents(router, completed, chance)
         await asyncio.gather(*(agents.run(number) for number in range(calls)))
@@ -222,5 +226,6 @@ async def main(folder: Path, url: str, seed: int, calls: int, limit: str) -> Non
 
 
 if __name__ == "__main__":
-    _, folder, url, seed, calls, limit = sys.argv
-    asyncio.run(main(Path(folder), url, int(seed), int(calls), limit))
+    _, folder, url, seed, calls, limit, state = sys.argv
+    work = main(Path(folder), url, state, seed=int(seed), calls=int(calls), limit=limit)
+    asyncio.run(work)

@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,7 @@ from tests.integration.budget_checker import (
     querying,
 )
 
-__all__ = ["postgres"]
+__all__ = ["Size", "adopt_all", "attack", "postgres", "report"]
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -53,19 +54,23 @@ SIZE = Size(8, 200, "0.30", 12) if os.environ.get("SWITCHGEAR_FULL") else Size(4
 class Children:
     """Processes that are restarted when they are killed."""
 
-    def __init__(self, folder: Path, url: str, size: Size, chance: random.Random) -> None:
+    def __init__(
+        self, folder: Path, url: str, size: Size, chance: random.Random, state: str = ""
+    ) -> None:
         self._command = (sys.executable, "-m", "tests.integration.budget_child")
         self._folder = folder
         self._url = url
+        self._state = state
         self._size = size
         self._chance = chance
         self._running: list[subprocess.Popen[bytes]] = []
         self.killed = 0
 
-    def start(self) -> None:
+    def start(self, *, alone: bool = False) -> None:
+        state = "" if alone else self._state
         arguments = [
             *(str(self._folder), self._url, str(self._chance.randrange(2**31))),
-            *(str(self._size.calls), self._size.limit),
+            *(str(self._size.calls), self._size.limit, state),
         ]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         with (self._folder / "log").open("ab") as log:
@@ -96,13 +101,32 @@ class Children:
         return [child.wait() for child in self._running]
 
 
-def attack(folder: Path, url: str, size: Size, seed: int) -> tuple[Children, int]:
-    """Let the children spend it all, kill some on the way, and look all the time."""
+def attack(
+    folder: Path,
+    url: str,
+    size: Size,
+    seed: int,
+    *,
+    state: str = "",
+    alone: int = 0,
+    trouble: Callable[[int], None] | None = None,
+) -> tuple[Children, int]:
+    """Let the children spend it all, kill some on the way, and look all the time.
+
+    Args:
+        folder: For their files.
+        url: The ledger.
+        size: How many, and what they may spend.
+        seed: Of everything that is left to chance.
+        state: The state that they share.
+        alone: How many of them do not share it.
+        trouble: What else happens; told how many answers there are.
+    """
     chance = random.Random(seed)
     limit = int(Decimal(size.limit) * 10**9)
-    children = Children(folder, url, size, chance)
-    for _ in range(size.processes):
-        children.start()
+    children = Children(folder, url, size, chance, state)
+    for number in range(size.processes):
+        children.start(alone=number >= size.processes - alone)
     looks = 0
     # One kill for each share of the answers, at an instant that chance chooses.
     next_kill = 1
@@ -117,7 +141,10 @@ def attack(folder: Path, url: str, size: Size, seed: int) -> tuple[Children, int
             if query is not None:
                 assert over_limit(query, limit) == [], f"seed {seed}"
                 looks += 1
-            if children.killed < size.kills and len(completed_of(folder)) >= next_kill:
+            answers = len(completed_of(folder))
+            if trouble is not None:
+                trouble(answers)
+            if children.killed < size.kills and answers >= next_kill:
                 time.sleep(chance.uniform(0, 0.02))
                 children.kill_one()
                 next_kill += size.processes * size.calls // size.kills

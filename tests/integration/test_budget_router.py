@@ -60,7 +60,7 @@ async def test_the_error_that_a_caller_gets_names_budget_rest_and_reset(tmp_path
 
 async def test_a_call_without_the_label_is_held_by_the_budget_for_none(tmp_path: Path) -> None:
     async with Router(budgeted(tmp_path, each_project("0.00001")), providers=scripted()) as router:
-        with pytest.raises(BudgetExceededError, match="project: per day"):
+        with pytest.raises(BudgetExceededError, match='project:"" per day'):
             await router.complete("g", PROMPT, max_tokens=200)
 
 

@@ -76,7 +76,7 @@ def assert_nothing_is_left(router: Router) -> None:
     assert {
         key: held.reserved for key, held in budgets._slices._slices.items() if held.reserved
     } == {}
-    assert not budgets._waiters
+    assert not budgets._pump._waiters
 
 
 def assert_bounded_by_its_reservation(row: Row) -> None:

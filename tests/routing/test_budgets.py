@@ -80,7 +80,7 @@ async def test_a_single_model_that_can_not_be_paid_for_is_refused_at_once() -> N
         assert_nothing_is_left(router)
     error = refused.value
     assert provider.calls == []
-    assert (error.budget, error.limit) == ("global", cost - DROP)
+    assert (error.budget, error.limit) == ("global for ever", cost - DROP)
     assert (error.left, error.needed) == (cost - DROP, cost)
     assert error.resets_at is None
     assert error.trace is not None
@@ -271,7 +271,7 @@ async def test_what_has_no_bound_is_not_sent_under_a_hard_budget(
             await router.complete("g", "hi", **options)
         assert_nothing_is_left(router)
     assert provider.calls == []
-    assert refused.value.budget == "global"
+    assert refused.value.budget == "global for ever"
     if param is not None:
         assert refused.value.param == param
     async with priced(provider, budgets=[soft()]) as router:
@@ -377,7 +377,7 @@ async def test_a_call_waits_no_longer_than_its_deadline() -> None:
         first.cancel()
         await asyncio.wait([first])
         await only_row(router)
-    assert refused.value.budget == "global"
+    assert refused.value.budget == "global for ever"
     assert refused.value.trace is not None
 
 

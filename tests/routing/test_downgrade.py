@@ -59,7 +59,7 @@ async def test_the_cheap_group_answers_once_so_much_is_spent(rule: Any) -> None:
     assert reply.trace.target == "dear"
     exchanged, answered = reply.trace.steps
     assert (exchanged.candidate, exchanged.outcome) == ("dear", "skipped")
-    assert exchanged.reason == "budget global is 80% spent: cheap answers instead"
+    assert exchanged.reason == "budget global for ever is 80% spent: cheap answers instead"
     assert answered.candidate == LLAMA
     assert [row.group for row in rows] == ["dear"] * 40 + ["cheap"]
 

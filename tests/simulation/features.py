@@ -50,7 +50,7 @@ def unsettled_of(router: Any) -> str:
     left = {
         "attempts": books._open,
         "reserved": {key: amount for key, amount in reserved.items() if amount},
-        "waiters": len(budgets._waiters),
+        "waiters": len(budgets._pump._waiters),
         "rows": 0 if router._ledger._intake.empty else 1,
     }
     return ", ".join(f"{name}: {what}" for name, what in left.items() if what)

@@ -34,7 +34,7 @@ _EXACT = 1e-6
 _EARLY = 0.006
 """With less than this left, seconds, an attempt is not worth beginning."""
 
-_SHARED = {"Ledger._open", "Budgets._pump", "_quietly"}
+_SHARED = {"Ledger._open", "Pump._run", "_quietly"}
 """Tasks of the router's that whichever call needs them first begins for all."""
 
 _BEFORE_SENDING = {

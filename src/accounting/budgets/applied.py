@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,7 +13,10 @@ from ..money import PICO_IN_NANO, ceil_pico, exact_decimal
 from .keys import Party, counter_key, value_of
 from .periods import span_of
 
-__all__ = ["Applied", "Rules", "counted_by"]
+__all__ = ["EMPTY", "Applied", "Rules", "budget_name", "budget_scope", "counted_by"]
+
+EMPTY: Final = '""'
+"""How a label that attempts do not have is shown."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -32,12 +35,8 @@ class Applied(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """For people: ``project:p1 per day``."""
-        _, value, *_ = self.parts
-        kind = self.rule.kind
-        whose = kind if kind == "global" else f"{kind}{'=' if ':' in kind else ':'}{value}"
-        if self.rule.period == "run":
-            return f"{whose} per run ({self.parts[4]})"
-        return whose if self.rule.period == "ever" else f"{whose} per {self.rule.period}"
+        _, value, period, _, start = self.parts
+        return budget_name(self.rule, value, start if period == "run" else None)
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -105,6 +104,22 @@ def _applied(rule: BudgetRule, limit: int, party: Party, at: float) -> Applied |
         return None
     key = counter_key(kind, value, rule.period, rule.timezone, at, run_id=party.run_id)
     return Applied(rule, key, limit)
+
+
+def budget_name(rule: BudgetRule, value: str, run_id: str | None = None) -> str:
+    """``project:p1 per day``; a label that is missing shows as ``""``."""
+    whose = budget_scope(rule, value)
+    if rule.period == "ever":
+        return f"{whose} for ever"
+    return f"{whose} per {rule.period}" + ("" if run_id is None else f" {run_id or EMPTY}")
+
+
+def budget_scope(rule: BudgetRule, value: str) -> str:
+    """``project:p1``: what a rule is about, the value in place of its ``*``."""
+    if rule.kind == "global":
+        return "global"
+    join = "=" if rule.kind.startswith("tag:") else ":"
+    return f"{rule.kind}{join}{value or EMPTY}"
 
 
 def counted_by(rule: BudgetRule) -> Counted:

@@ -10,7 +10,7 @@ All amounts are whole numbers of 10⁻⁹ USD. Nothing here waits or does I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Slices:
 
     def __init__(self) -> None:
         self._slices: dict[str, Slice] = {}
+        # Taken out, and not on its way back to the database yet.
+        self._returning: dict[str, int] = {}
         # Bookings arrive in the order in which they were journalled.
         self._unbooked: deque[tuple[int, Holding]] = deque()
 
@@ -53,6 +55,11 @@ class Slices:
         """What may still be reserved of a counter."""
         held = self._slices.get(key)
         return held.free if held is not None else 0
+
+    def leased_of(self, key: str) -> int:
+        """All that is leased of a counter; also what is about to be given back."""
+        held = self._slices.get(key)
+        return (held.granted if held is not None else 0) + self._returning.get(key, 0)
 
     def unbooked(self, keys: Iterable[str]) -> int:
         """What was spent of these counters and is not in the database yet."""
@@ -68,9 +75,19 @@ class Slices:
         """The counters of which something is held."""
         return tuple(self._slices)
 
-    def granted(self) -> dict[str, int]:
-        """All that is leased, by counter."""
-        return {key: held.granted for key, held in self._slices.items()}
+    def leased(self) -> dict[str, int]:
+        """All that is leased, by counter; also what is about to be given back."""
+        leased = dict(self._returning)
+        for key, held in self._slices.items():
+            leased[key] = leased.get(key, 0) + held.granted
+        return leased
+
+    def returned(self, amounts: Mapping[str, int]) -> None:
+        """What was taken back is on its way to the database."""
+        for key, amount in amounts.items():
+            left = self._returning.pop(key, 0) - amount
+            if left > 0:
+                self._returning[key] = left
 
     def hold(self, keys: tuple[str, ...], amount: int) -> Holding | None:
         """Reserve an amount in all of the counters; ``None`` where one of them has too little."""
@@ -127,7 +144,7 @@ class Slices:
                     self._forget_if_empty(key, held)
 
     def take_back(self, keys: Iterable[str], *, idle: bool = False) -> dict[str, int]:
-        """Take what is free out of the slices, to be given back to the database.
+        """Take what is free out of the slices, to be given back to the database (`returned`).
 
         Args:
             keys: Of these counters.
@@ -141,6 +158,7 @@ class Slices:
             untouched, held.touched = not held.touched, False
             if held.free > 0 and (untouched or not idle):
                 back[key] = held.free
+                self._returning[key] = self._returning.get(key, 0) + held.free
                 held.granted -= held.free
             self._forget_if_empty(key, held)
         return back

@@ -13,14 +13,16 @@ from .matching import Subject
 from .store import Claim, Counted, Grant, Need, Refused, Standing
 from .sums import amounts
 
-__all__ = ["Account", "drift_of", "ensure", "lease", "load", "registered", "save"]
+__all__ = ["Account", "among", "drift_of", "ensure", "lease", "load", "registered", "save"]
 
 WANTED_FOR: Final = 1_000_000
 """Microseconds for which a refusal keeps a counter wanted."""
 
 _CLOCKS_APART: Final = 60_000_000
 _CHUNK: Final = 500
-_COUNTERS: Final = "SELECT key, bound, cost, wanted_at, closed FROM counter WHERE key IN ({})"
+_COUNTERS: Final = (
+    "SELECT key, bound, cost, wanted_at, closed, fenced FROM counter WHERE key IN ({})"
+)
 _LEASED: Final = "SELECT key, SUM(amount), COUNT(*) FROM lease WHERE key IN ({}) GROUP BY key"
 _OWN: Final = "SELECT key, amount FROM lease WHERE key IN ({}) AND holder = ? ORDER BY key"
 
@@ -34,6 +36,7 @@ class Account:
     cost: int
     wanted_at: int | None
     closed: bool = False
+    fenced: bool = False
     leased: int = 0
     holders: int = 0
     own: int = 0
@@ -113,7 +116,7 @@ def ensure(db: Database, keys: Iterable[str], rules: Mapping[Counted, int] | Non
     counter; the one that is first is right, since each looks before it books anything.
     """
     wanted = set(keys)
-    there = {row[0] for row in _among(db, "SELECT key FROM counter WHERE key IN ({})", wanted)}
+    there = {row[0] for row in among(db, "SELECT key FROM counter WHERE key IN ({})", wanted)}
     missing = sorted(wanted - there)
     if not missing:
         return
@@ -140,24 +143,29 @@ def load(
     *,
     leases: bool = True,
     locked: bool = True,
+    deciding: bool = False,
 ) -> dict[str, Account]:
     """Counters with their leases; where ``locked``, they stay so until the transaction ends.
 
-    Always in the order of their keys, so that no two transactions wait for each other.
+    Always in the order of their keys, so that no two transactions wait for each other. Whoever is
+    ``deciding`` by the leases also waits for those that another authority has under way: these are
+    not written under the counter's lock.
 
     Raises:
         LedgerError: One is not there, and they are to be locked.
     """
     wanted = sorted(set(keys))
     lock = f" ORDER BY key{db.for_update if locked else ''}"
-    accounts = {row[0]: Account(*row) for row in _among(db, _COUNTERS + lock, wanted)}
+    accounts = {row[0]: Account(*row) for row in among(db, _COUNTERS + lock, wanted)}
     if locked and len(accounts) < len(wanted):
         raise LedgerError(f"counters have vanished from the ledger at {db.place}; try again")
+    if deciding and (fenced := [key for key in wanted if accounts[key].fenced]):
+        db.lock_tokens(fenced, shared=False)
     if leases:
-        for key, amount, holders in _among(db, _LEASED, wanted):
+        for key, amount, holders in among(db, _LEASED, wanted):
             accounts[key].leased, accounts[key].holders = int(amount), int(holders)
     if holder is not None:
-        for key, amount in _among(db, _OWN + db.for_update, wanted, holder):
+        for key, amount in among(db, _OWN + db.for_update, wanted, holder):
             accounts[key].own = amount
     return accounts
 
@@ -202,7 +210,8 @@ def lease(accounts: Mapping[str, Account], claim: Claim, now: int) -> Grant | Re
     return Grant()
 
 
-def _among(db: Database, statement: str, keys: Iterable[str], *values: str) -> Iterator[Any]:
+def among(db: Database, statement: str, keys: Iterable[str], *values: str) -> Iterator[Any]:
+    """What a statement finds among these keys, asked in parts that a database can take."""
     every = sorted(keys)
     for first in range(0, len(every), _CHUNK):
         part = every[first : first + _CHUNK]

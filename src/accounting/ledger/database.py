@@ -10,9 +10,10 @@ from .row import Row
 
 __all__ = ["Database", "Mode", "Values", "numbered"]
 
-Mode: TypeAlias = Literal["read", "write", "alone"]
+Mode: TypeAlias = Literal["read", "write", "alone", "roll"]
 """``read``: one view of everything, nothing is written. ``write``: what is read with
-``for_update`` stays as it is until the end. ``alone``: nobody else writes at all."""
+``for_update`` stays as it is until the end. ``alone``: nobody else writes at all. ``roll``: adds up
+what nobody changes, for minutes, beside those who book."""
 
 Values: TypeAlias = Sequence[Any]
 
@@ -23,10 +24,14 @@ class Database(Protocol):
     Attributes:
         place: Where it is, for messages: never with a password.
         for_update: What ends a ``SELECT`` whose rows must not change until the transaction ends.
+        unless_locked: The same as ``for_update``, without rows that somebody has locked already.
+        one_writer: Whoever writes keeps everybody else from it.
     """
 
     place: str
     for_update: str
+    unless_locked: str
+    one_writer: bool
 
     def open(self) -> None:
         """Connect, unless connected, and bring the tables to this version."""
@@ -55,14 +60,27 @@ class Database(Protocol):
     def insert_rows(self, rows: Sequence[Row]) -> set[bytes]:
         """Write the rows whose ids are new; which these were."""
 
+    def lock_tokens(self, keys: Sequence[str], *, shared: bool) -> None:
+        """Keep the tokens of these counters from being moved, or from being relied on as well.
+
+        First come, first served, until the transaction ends.
+        """
+
     def set_counters(self, amounts: Sequence[tuple[int, int, str]]) -> None:
         """Bound and cost of counters, by key, which this transaction has locked."""
 
-    def drop_rows(self, end: bytes) -> None:
-        """Delete the rows whose ids are below the first one of a month."""
+    def drop_rows(self, end: bytes, drift: int) -> bool:
+        """Delete the rows whose ids are below the first one of a month, and that began before it.
+
+        Answers whether these were all: it may be some of very many. ``drift``: microseconds by
+        which the two times are apart at most.
+        """
 
     def exact(self, expression: str) -> str:
         """Two columns: a sum's upper part, in units of 2³², and the rest of it, at any size."""
+
+    def halves(self, expression: str) -> tuple[str, str]:
+        """Two expressions: of a sum what one column holds, and the rest of it in units of 2³²."""
 
     def use_zone(self, timezone: str) -> None:
         """Let :meth:`local` mean this zone until the transaction ends."""

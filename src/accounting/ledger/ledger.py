@@ -46,6 +46,8 @@ _ADOPT_EVERY: Final = 5.0
 """Seconds between looks for writers that died."""
 _PATIENCE: Final = 5.0
 """Seconds that opening waits for a database, and closing for everything."""
+_ROLL_UP_EVERY: Final = 60.0
+"""Seconds between looks for an hour whose sums are to be kept."""
 _OPEN_AGAIN: Final = 1.0
 """Seconds until a ledger that could not be opened is tried again."""
 _MB: Final = 1024 * 1024
@@ -118,11 +120,19 @@ class Ledger:
         self._adoption: asyncio.TimerHandle | None = None
         self._adopting: asyncio.Future[int] | None = None
         self._unreadable: set[str] = set()
+        self._rolling: asyncio.TimerHandle | None = None
+        self._rolled: asyncio.Future[None] | None = None
+        self._roll_up_from = 0
 
     @property
     def name(self) -> str:
         """Where the database is, to be shown: without a password."""
         return self._place.name
+
+    @property
+    def lasting(self) -> bool:
+        """What is booked outlives this process."""
+        return self._place.journal is not None
 
     @property
     def opened(self) -> bool:
@@ -209,6 +219,7 @@ class Ledger:
         self._opened = True
         if self._journal is not None:
             self._adoption = loop.call_later(_ADOPT_EVERY, self._look_for_dead)
+            self._rolling = loop.call_later(_ROLL_UP_EVERY, self._look_for_hours)
 
     async def _open_journal(self, journal: Journal) -> None:
         try:
@@ -328,6 +339,22 @@ class Ledger:
             self._adopted()
             self._adoption = self._loop.call_later(_ADOPT_EVERY, self._look_for_dead)
 
+    # Sums
+
+    def _look_for_hours(self) -> None:
+        if self._loop is not None and self._closing is None:
+            idle = self._rolled is None or self._rolled.done()
+            if idle and self._clock.now() * 1_000_000 >= self._roll_up_from:
+                self._rolled = self._on("roller", self._roll_up)
+            self._rolling = self._loop.call_later(_ROLL_UP_EVERY, self._look_for_hours)
+
+    def _roll_up(self) -> None:
+        now = int(self._clock.now() * 1_000_000)
+        try:
+            self._roll_up_from = self._asked(lambda store: store.roll_up(now))
+        except LedgerError as error:
+            _log.warning("sums of the last hours are not kept yet: %s", error)
+
     # The end
 
     async def aclose(self) -> None:
@@ -356,6 +383,8 @@ class Ledger:
         self._pace.stop()
         if self._adoption is not None:
             self._adoption.cancel()
+        if self._rolling is not None:
+            self._rolling.cancel()
         if self._journal is None:
             self._store.close()
             return

@@ -12,7 +12,7 @@ import msgspec
 
 from ...completion import Usage
 from ...errors import LedgerError
-from .columns import COLUMNS, to_columns
+from .columns import COLUMNS, from_columns, to_columns
 from .database import Mode, Values
 from .migrations import VERSION, pending
 from .months import Months, partitions
@@ -58,6 +58,8 @@ _BEGIN: Final[dict[Mode, str]] = {
         f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LOCAL} '600s'; "
         f"SELECT pg_advisory_xact_lock({_LOCK})"
     ),
+    # Without the lock: who waited to have it alone would keep everybody from booking meanwhile.
+    "roll": (f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL work_mem = '64MB'; {_LOCAL} '600s'"),
 }
 _BYTES: Final = frozenset({"id", "call_id"})
 _FLAGS: Final = frozenset({"own_key", "stream", "hedge", "estimated"})
@@ -85,6 +87,8 @@ def _type(name: str) -> str:
     return "jsonb" if name in {"tags", "budgets"} else "text"
 
 
+_TOKENS: Final = 0x53574654
+"""Tells the locks of tokens from others by hash."""
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _COPY: Final = f"COPY attempt ({_COLUMNS}) FROM STDIN"
 
@@ -109,6 +113,8 @@ class PostgresDatabase:
     """
 
     for_update = " FOR UPDATE"
+    unless_locked = " FOR UPDATE SKIP LOCKED"
+    one_writer = False
 
     def __init__(self, url: str) -> None:
         try:
@@ -236,6 +242,16 @@ class PostgresDatabase:
         found = self._open().execute(_INSERT.encode(), (payload,))
         return {row[0] for row in found}
 
+    def lock_tokens(self, keys: Sequence[str], *, shared: bool) -> None:
+        """By advisory locks: for a row's lock, newcomers that share it would go first for ever."""
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        self.query(
+            f"SELECT count({lock}(number)) FROM (SELECT DISTINCT"  # noqa: S608
+            f" hashtextextended(key, {_TOKENS}) AS number FROM unnest(?::text[]) AS given (key)"
+            " ORDER BY number) AS ordered",
+            ([key.replace("\0", "␀") for key in keys],),
+        )
+
     def set_counters(self, amounts: Sequence[tuple[int, int, str]]) -> None:
         """Bound and cost of counters, by key, in one statement: a batch may belong to hundreds."""
         bounds, costs, keys = (list(column) for column in zip(*amounts, strict=True))
@@ -246,17 +262,37 @@ class PostgresDatabase:
             (bounds, costs, [key.replace("\0", "␀") for key in keys]),
         )
 
-    def drop_rows(self, end: bytes) -> None:
-        """Drop the months that ended, and what is older outside of them."""
+    def drop_rows(self, end: bytes, drift: int) -> bool:
+        """Drop the months that ended, and what is older outside of them.
+
+        What began after that, by another clock than its id's, is put into ``attempt_other``.
+        """
         self.change("SET LOCAL lock_timeout = '10s'")
+        start = int.from_bytes(end[:6], "big") * 1000
+        first = max(0, start - drift) // 1000
+        newer = self.query(
+            f"SELECT {_COLUMNS} FROM attempt WHERE id >= ? AND id < ? AND at >= ?",  # noqa: S608
+            [first.to_bytes(6, "big"), end, start],
+        )
         for month in sorted(partitions(self._open())):
             if month.plus(1).first <= end:
                 self.change(f"DROP TABLE {month.table}")
         self.change("DELETE FROM attempt_other WHERE id < ?", (end,))
+        self.insert_rows([from_columns(row) for row in newer])
+        return True
 
     def exact(self, expression: str) -> str:
         """Two columns: nothing, and the whole sum, which PostgreSQL gives at any size."""
         return f"0, COALESCE(SUM({expression}), 0)"
+
+    def halves(self, expression: str) -> tuple[str, str]:
+        """Two expressions: of a sum what one column holds, and the rest of it in units of 2³²."""
+        whole = f"COALESCE(SUM({expression}), 0)"
+        fits = f"{whole} < {2**62}"
+        return (
+            f"CAST(CASE WHEN {fits} THEN {whole} ELSE mod({whole}, {2**32}) END AS BIGINT)",
+            f"CASE WHEN {fits} THEN 0 ELSE div({whole}, {2**32}) END",
+        )
 
     def use_zone(self, timezone: str) -> None:
         """Let :meth:`local` mean this zone until the transaction ends."""

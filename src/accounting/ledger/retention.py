@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,11 +12,14 @@ from . import accounts as acc
 from .database import Database
 from .matching import Keyring, between
 from .months import Month
+from .rollup import Run, fold, forget_below
 from .row import Row
 from .store import Counted
 
-__all__ = ["end_of", "settle_counters"]
+__all__ = ["forget"]
 
+_PAUSE: Final = 0.05
+"""Seconds until it is tried again, where something has changed or somebody is adding up rows."""
 _LABELS: Final = {
     "global": (),
     "project": ("project_id",),
@@ -28,7 +33,45 @@ _LABELS: Final = {
 }
 
 
-def end_of(before: int, now: int) -> bytes:
+def forget(db: Database, run: Run, before: int, now: int) -> int:
+    """Delete the rows of all months of UTC that ended by then; microseconds since 1970.
+
+    Returns:
+        The first microsecond of what is kept.
+
+    Raises:
+        LedgerError: The present month or the last one would go, or the rows are in use.
+    """
+    end = _end_of(before, now)
+    start = int.from_bytes(end, "big") * 1000
+
+    def settle() -> dict[Counted, int]:
+        rules = acc.registered(db)
+        _settle_counters(db, rules, before)
+        return rules
+
+    def mark(rules: Mapping[Counted, int]) -> bool | None:
+        if acc.registered(db) != rules or not forget_below(db, start):
+            return None
+        return drop()
+
+    def drop() -> bool:
+        return db.drop_rows(end, acc.drift_of(db))
+
+    while True:
+        # Not alone over the long parts, which would keep everybody from booking.
+        fold(db, run, start)
+        rules = run("write", settle)
+        gone = run("alone", functools.partial(mark, rules))
+        if gone is not None:
+            break
+        time.sleep(_PAUSE)
+    while not gone:
+        gone = run("write", drop)
+    return start
+
+
+def _end_of(before: int, now: int) -> bytes:
     """What the first ids that are kept begin with: those of the month in which ``before`` is.
 
     Raises:
@@ -44,7 +87,7 @@ def end_of(before: int, now: int) -> bytes:
     return month.first
 
 
-def settle_counters(db: Database, rules: Mapping[Counted, int], before: int) -> None:
+def _settle_counters(db: Database, rules: Mapping[Counted, int], before: int) -> None:
     """Make the counters that rows from before then belong to, and that nobody looked at yet.
 
     A counter that is made later starts with the rows that are there, so these must be made while

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -12,14 +11,17 @@ from ..money import nano
 from . import accounts as acc
 from .columns import COLUMNS, LARGEST, from_columns
 from .database import Database, Mode
+from .fencing import fence, hand_over, lengthen
 from .matching import Keyring, Subject, between, conditions
-from .retention import end_of, settle_counters
+from .retention import forget
+from .rollup import booking_marks, forgotten, note_late, roll_up
 from .row import Row
 from .store import (
     Booked,
     Claim,
     Counted,
     Grant,
+    HandedOver,
     Need,
     Refused,
     SpendQuery,
@@ -43,7 +45,7 @@ class SqlStore:
     What is never exceeded rests on one order in every transaction: first its counters are made
     where they are missing, then their rows are locked in the order of their keys, then their
     leases are read and written. A lease changes only under the lock of its counter, or becomes
-    shorter.
+    shorter, or is lengthened by what another authority has granted: see ``fencing.py``.
 
     ``wanted`` of a standing means: refused for others' leases within the last second before the
     ``now`` that was given, or, where none is given, before the last one that was.
@@ -117,6 +119,7 @@ class SqlStore:
                 bound, cost = amounts(self._db, Subject.of(key), before=None, drift=drift)
                 account.count(max(0, bound - account.bound), max(0, cost - account.cost))
                 self._write([account])
+                fence(self._db, [account])
 
     # --- rows -----------------------------------------------------------------------------------
 
@@ -139,12 +142,17 @@ class SqlStore:
         holder = writer if any(spent for _, _, spent in moved.values()) else None
         accounts = acc.load(self._db, {*moved, *asked}, holder, leases=bool(asked))
         leases: dict[str, int] = {}
+        unleased: list[acc.Account] = []
         for key, (bound, cost, spent) in moved.items():
-            accounts[key].count(bound, cost)
-            if spent and accounts[key].own:
-                accounts[key].take(-spent)
-                leases[key] = accounts[key].own
+            account = accounts[key]
+            account.count(bound, cost)
+            if bound > min(spent, account.own):
+                unleased.append(account)
+            if spent and account.own:
+                account.take(-spent)
+                leases[key] = account.own
         self._write([accounts[key] for key, sums in moved.items() if any(sums)])
+        fence(self._db, unleased)
         # A writer that claims nothing for a while still has to see what others want.
         now = max((row.at + row.latency for row in rows), default=self._now)
         acc.save(self._db, writer, leases)
@@ -157,8 +165,10 @@ class SqlStore:
         keys = [ring.keys_of(row) | dict.fromkeys(row.budgets) for row in rows]
         # Before any of these rows is there, since a counter starts with all that are.
         self._ensure({key for own in keys for key in own}, rules)
-        self._widen(rows)
+        drift, closing, turn = booking_marks(self._db)
+        self._widen(rows, drift)
         fresh = self._db.insert_rows(rows)
+        note_late(self._db, fresh, closing, turn)
         new: list[Row] = []
         moved: dict[str, list[int]] = {}
         for row, own in zip(rows, keys, strict=True):
@@ -175,9 +185,9 @@ class SqlStore:
                     sums[2] += min(bound, row.reserved)
         return new, moved
 
-    def _widen(self, rows: Sequence[Row]) -> None:
+    def _widen(self, rows: Sequence[Row], known: int) -> None:
         drift = max((abs(_milliseconds(row.id) * 1000 - row.at) for row in rows), default=0)
-        if drift > acc.drift_of(self._db):
+        if drift > known:
             self._db.change(
                 "UPDATE drift SET microseconds = ? WHERE microseconds < ?",
                 (min(drift, LARGEST), drift),
@@ -200,11 +210,12 @@ class SqlStore:
             (writer, LARGEST),
         )
         new, moved = self._insert(rows)
-        held = self._db.query("SELECT key FROM lease WHERE holder = ?", (writer,))
-        accounts = acc.load(self._db, {*moved, *(key for (key,) in held)}, leases=False)
+        held = dict(self._db.query("SELECT key, amount FROM lease WHERE holder = ?", (writer,)))
+        accounts = acc.load(self._db, {*moved, *held}, leases=False)
         for key, (bound, cost, _) in moved.items():
             accounts[key].count(bound, cost)
         self._write([accounts[key] for key in moved])
+        fence(self._db, (accounts[k] for k, sums in moved.items() if sums[0] > held.get(k, 0)))
         self._db.change("DELETE FROM lease WHERE holder = ?", (writer,))
         self._db.change("DELETE FROM writer WHERE name = ?", (writer,))
         return len(new)
@@ -234,8 +245,9 @@ class SqlStore:
     def forget(self, before: int, now: int) -> int:
         """Delete the rows of all months of UTC that ended by then; microseconds since 1970.
 
-        Counters stay as they are. A budget for ``ever`` that is new after that starts with the rows
-        that are left. In PostgreSQL the partitions of those months are dropped.
+        Their sums by the hour are kept, and counters stay as they are. A budget for ``ever`` that
+        is new after that starts with the rows that are left. In PostgreSQL the partitions of those
+        months are dropped.
 
         Returns:
             The first microsecond of what is kept.
@@ -244,24 +256,15 @@ class SqlStore:
             LedgerError: The present month or the last one would go, or a report that is being made
                 kept the rows locked.
         """
-        end = end_of(before, now)
-        start = _milliseconds(end) * 1000
+        return forget(self._db, self._run, before, now)
 
-        def settle() -> dict[Counted, int]:
-            rules = acc.registered(self._db)
-            settle_counters(self._db, rules, before)
-            return rules
+    def kept_since(self) -> int:
+        """From when on every attempt is there; of before, only sums."""
+        return self._run("read", lambda: forgotten(self._db))
 
-        def drop(rules: Mapping[Counted, int]) -> bool:
-            if acc.registered(self._db) != rules:
-                return False
-            self._db.drop_rows(end)
-            return True
-
-        # Not alone over the long part, which would keep everybody from booking.
-        while not self._run("alone", functools.partial(drop, self._run("write", settle))):
-            pass
-        return start
+    def roll_up(self, now: int) -> int:
+        """Add up rows by the hour, at most one hour at once; when there is more to do."""
+        return roll_up(self._db, self._run, now)
 
     # --- leases ---------------------------------------------------------------------------------
 
@@ -278,10 +281,12 @@ class SqlStore:
         self, holder: str, claims: Sequence[Claim], keys: set[str], now: int
     ) -> list[Grant | Refused]:
         self._ensure(keys)
-        accounts = acc.load(self._db, keys, holder)
+        accounts = acc.load(self._db, keys, holder, deciding=True)
         before = {key: account.own for key, account in accounts.items()}
         answers = [acc.lease(accounts, claim, now) for claim in claims]
-        acc.save(self._db, holder, _changed(accounts, before))
+        leases = _changed(accounts, before)
+        acc.save(self._db, holder, leases)
+        fence(self._db, (accounts[key] for key in leases))
         wanted = {
             answer.need.key for answer in answers if isinstance(answer, Refused) and answer.busy
         }
@@ -299,7 +304,7 @@ class SqlStore:
 
     def _extend(self, holder: str, needs: Sequence[Need], keys: set[str]) -> dict[str, int]:
         self._ensure(keys)
-        accounts = acc.load(self._db, keys, holder)
+        accounts = acc.load(self._db, keys, holder, deciding=True)
         before = {key: account.own for key, account in accounts.items()}
         strictest: dict[str, Need] = {}
         for need in needs:
@@ -311,7 +316,31 @@ class SqlStore:
                 accounts[key].take(accounts[key].spare(need))
         leases = _changed(accounts, before)
         acc.save(self._db, holder, leases)
+        fence(self._db, (accounts[key] for key in leases))
         return {key: amount - before[key] for key, amount in leases.items()}
+
+    def identity(self) -> str:
+        """A name of this database that no other has, and that stays."""
+        return self._run("read", lambda: str(self._db.query("SELECT name FROM identity")[0][0]))
+
+    def hand_over(self, keys: Sequence[str]) -> list[HandedOver]:
+        """Let another authority decide about these counters, from how they stand now."""
+
+        def work() -> list[HandedOver]:
+            self._ensure(keys)
+            return hand_over(self._db, keys)
+
+        return self._run("write", work)
+
+    def lengthen(
+        self,
+        holder: str,
+        tokens: Mapping[str, int],
+        amounts: Mapping[str, int],
+        limits: Mapping[str, int],
+    ) -> list[str]:
+        """Write down what another authority has leased; or answer which tokens are too old."""
+        return self._run("write", lambda: lengthen(self._db, holder, tokens, amounts, limits))
 
     def give_back(self, holder: str, amounts: Mapping[str, int]) -> None:
         """Shorten leases by these amounts."""
@@ -338,7 +367,8 @@ class SqlStore:
 
         def work() -> None:
             self._ensure(keys)
-            acc.load(self._db, keys, leases=False)
+            accounts = acc.load(self._db, keys, leases=False)
+            fence(self._db, accounts.values())
             self._db.change_each(
                 "UPDATE counter SET closed = ? WHERE key = ?",
                 [(closed, key) for key in sorted(set(keys))],

@@ -28,6 +28,8 @@ _OURS: Final = 0x53574C47
 """The application id in the file's head: ``SWLG``."""
 
 _CHUNK: Final = 500
+_DROPPED: Final = 20_000
+"""Rows that are deleted at once, while nobody else can write."""
 _NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _INSERT: Final = f"INSERT INTO attempt ({_NAMES}) VALUES ({numbered(len(COLUMNS))})"  # noqa: S608
 _WAYS_OUT: Final = {
@@ -51,6 +53,8 @@ class SqliteDatabase:
     """One connection to a file, which is made with mode 0600; ``None`` for one in memory."""
 
     for_update = ""
+    unless_locked = ""
+    one_writer = True
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path).expanduser()
@@ -170,18 +174,35 @@ class SqliteDatabase:
         self.change_each(_INSERT, [to_columns(new[key]) for key in sorted(new)])
         return set(new)
 
+    def lock_tokens(self, keys: Sequence[str], *, shared: bool) -> None:
+        """Nobody else writes meanwhile."""
+
     def set_counters(self, amounts: Sequence[tuple[int, int, str]]) -> None:
         """Bound and cost of counters, by key."""
         self.change_each("UPDATE counter SET bound = ?, cost = ? WHERE key = ?", amounts)
 
-    def drop_rows(self, end: bytes) -> None:
-        """Delete the rows whose ids are below this one."""
-        self.change("DELETE FROM attempt WHERE id < ?", (end,))
+    def drop_rows(self, end: bytes, drift: int) -> bool:
+        """Delete some of the rows whose ids are below this one, and that began before its time."""
+        del drift
+        start = int.from_bytes(end[:6], "big") * 1000
+        chosen = "SELECT id FROM attempt WHERE id < ? AND at < ? ORDER BY id LIMIT ?"
+        gone = self.change(f"DELETE FROM attempt WHERE id IN ({chosen})", (end, start, _DROPPED))  # noqa: S608
+        return gone < _DROPPED
 
     def exact(self, expression: str) -> str:
         """Two columns: the sum of the upper halves and of the lower ones. A whole one overflows."""
         upper, lower = f"{expression} >> 32", f"{expression} & 4294967295"
         return f"COALESCE(SUM({upper}), 0), COALESCE(SUM({lower}), 0)"
+
+    def halves(self, expression: str) -> tuple[str, str]:
+        """Two expressions: of a sum what one column holds, and the rest of it in units of 2³²."""
+        upper, lower = f"SUM({expression} >> 32)", f"COALESCE(SUM({expression} & 4294967295), 0)"
+        fits = f"COALESCE({upper}, 0) < {2**29}"
+        whole = f"(COALESCE({upper}, 0) << 32) + {lower}"
+        return (
+            f"CASE WHEN {fits} THEN {whole} ELSE {lower} END",
+            f"CASE WHEN {fits} THEN 0 ELSE {upper} END",
+        )
 
     def use_zone(self, timezone: str) -> None:
         """Check the zone, which :meth:`local` takes as a value."""

@@ -12,6 +12,9 @@ in 10⁻⁹ USD, each row's amount rounded up.
 At every instant *bound + all leases ≤ limit*. What is leased moves to ``bound`` in the
 transaction that books the row: row first, release second.
 
+**Authority.** Whether an amount may be leased is decided here, by `claim`. Where a fleet has shared
+state, that decides instead (`hand_over`), and only what it granted is written down (`lengthen`).
+
 **Rules.** What is counted is registered in the database, so that a process whose configuration
 does not have a budget counts for those whose does. A counter that is looked at for the first time
 starts with the sum of the rows that were booked before its rule was registered.
@@ -31,6 +34,7 @@ __all__ = [
     "Claim",
     "Counted",
     "Grant",
+    "HandedOver",
     "Need",
     "Refused",
     "SpendQuery",
@@ -100,6 +104,24 @@ class Refused(msgspec.Struct, frozen=True):
     need: Need
     standing: Standing
     busy: bool
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """A counter as another authority than the database may start from it. Amounts in 10⁻⁹ USD.
+
+    Attributes:
+        key: The counter.
+        token: What leases name that were granted from here on.
+        bound: What its rows can have cost at most.
+        closed: Nothing more is to be leased of it.
+        leases: What each holder may still spend of it.
+    """
+
+    key: str
+    token: int
+    bound: int
+    closed: bool
+    leases: Mapping[str, int]
 
 
 class Booked(msgspec.Struct, frozen=True):
@@ -210,6 +232,36 @@ class Store(Protocol):
         holders; nothing of a counter that is wanted. Answers with what was leased, by key.
         """
 
+    def identity(self) -> str:
+        """A name of this database that no other has, and that stays."""
+
+    def hand_over(self, keys: Sequence[str]) -> list[HandedOver]:
+        """Let another authority decide about these counters, from how they stand now.
+
+        The tokens of the last time are worthless from then on; so are these after a claim, after
+        `shut`, or after rows were booked that cost more than was leased for them.
+        """
+
+    def lengthen(
+        self,
+        holder: str,
+        tokens: Mapping[str, int],
+        amounts: Mapping[str, int],
+        limits: Mapping[str, int],
+    ) -> list[str]:
+        """Write down what another authority has leased to the holder.
+
+        Args:
+            holder: Who may spend it.
+            tokens: By counter, what that authority's decision rests on.
+            amounts: By counter, how much longer the lease is.
+            limits: By counter, under which limit that was decided.
+
+        Returns:
+            Counters whose token is too old, or about which that authority is plainly wrong. If
+            there are any, nothing was written.
+        """
+
     def give_back(self, holder: str, amounts: Mapping[str, int]) -> None:
         """Shorten leases by these amounts."""
 
@@ -240,7 +292,36 @@ class Store(Protocol):
         """
 
     def spend(self, query: SpendQuery) -> list[SpendSum]:
-        """Add up rows."""
+        """Add up rows.
+
+        Raises:
+            LedgerError: It can't be told from what is kept of a time whose rows are gone.
+        """
+
+    def kept_since(self) -> int:
+        """From when on every attempt is there (microseconds since 1970); of before, only sums."""
+
+    def roll_up(self, now: int) -> int:
+        """Add up rows by the hour, so that :meth:`spend` is quick; at most one hour at once.
+
+        Beside others who book. Any number may do so at once, and be killed over it.
+
+        Args:
+            now: Microseconds since 1970. An hour is added up ten minutes after its end.
+
+        Returns:
+            From when on there is more to do.
+        """
+
+    def forget(self, before: int, now: int) -> int:
+        """Delete the rows of all months of UTC that ended by ``before``; their sums are kept.
+
+        Returns:
+            The first microsecond of what is kept.
+
+        Raises:
+            LedgerError: The present month or the last one would go, or the rows are in use.
+        """
 
     def rows(self, since: int, until: int, *, after: bytes = b"", limit: int = 1000) -> list[Row]:
         """Rows that began in [since, until), ascending by id, from the first id above ``after``."""

@@ -5,34 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from ...errors import LedgerError
 from .columns import COUNTS
 from .database import Database
+from .kept import (
+    AGAIN,
+    LABELS,
+    LONE,
+    LOOSE,
+    SUMMED,
+    UNITS,
+    USED,
+    Split,
+    differing,
+    split,
+    together,
+)
 from .matching import Condition, Subject, between, conditions, in_nano
 from .store import SpendQuery, SpendSum
 
 __all__ = ["amounts", "spend"]
 
-_SUMMED: Final = ("cost", "bound", "saved", "latency", *COUNTS)
-_COLUMNS: Final = {
-    "agent": "agent_id",
-    "project": "project_id",
-    "agent_type": "agent_type",
-    "run": "run_id",
-    "session": "session_id",
-    "api_key": "api_key_id",
-    "group": '"group"',
-    "provider": "provider",
-    "model": "model",
-    "outcome": "outcome",
+_COLUMNS: Final = LABELS | {"run": "run_id", "session": "session_id"}
+_FAILED: Final = "outcome NOT IN ('answered', 'cached')"
+_COUNTED: Final = {
+    "attempt": (
+        "1",
+        "CASE WHEN call_id = id THEN 1 ELSE 0 END",
+        f"CASE WHEN {_FAILED} THEN 1 ELSE 0 END",
+        f"CASE WHEN cost IS NULL AND ({USED}) THEN 1 ELSE 0 END",
+        "CASE WHEN estimated THEN 1 ELSE 0 END",
+    ),
+    "hourly": (
+        "attempts",
+        "calls",
+        f"CASE WHEN {_FAILED} THEN attempts ELSE 0 END",
+        "unpriced",
+        "estimated",
+    ),
 }
-_UNITS: Final = ("hour", "day", "month")
-_USED: Final = " OR ".join(
-    f"{name} > 0"
-    for name in ("input_tokens", "output_tokens", "web_searches", "file_searches", "code_sessions")
-)
+"""What tells attempts, calls, failed, unpriced and estimated ones, by where it is added up."""
+_RAW: Final = 2 * LONE
+"""A bit beside those of ``further.differs``: it is a row that has no sum."""
+_ATTEMPTS: Final = 0
+_CALLS: Final = 1
 
 
 def _joined(high: Any, low: Any) -> int:
@@ -48,7 +64,7 @@ def amounts(
     if before is not None and start is not None and start >= before:
         return 0, 0
     until = min((at for at in (end, before) if at is not None), default=None)
-    where, values = _all([between(start, until, drift), *conditions(database, subject)])
+    where, values = together([between(start, until, drift), *conditions(database, subject)])
     bound, cost = database.exact(in_nano("bound")), database.exact(in_nano("cost"))
     statement = f"SELECT {bound}, {cost} FROM attempt WHERE {where}"  # noqa: S608 - our own pieces
     (row,) = database.query(statement, values)
@@ -56,52 +72,141 @@ def amounts(
 
 
 def spend(database: Database, query: SpendQuery, drift: int) -> list[SpendSum]:
-    """Add up rows in groups, sorted by their keys.
+    """Add up rows in groups, sorted by their keys: out of the kept sums, and the rows they lack.
 
-    Hours, days and months are told apart by the database row by row, in the zone asked for, so a
-    call that has attempts in two quarters of a day is still one call.
+    Hours, days and months are told apart by the database, in the zone asked for, so a call that has
+    attempts in two quarters of a day is still one call.
     """
     database.use_zone(query.timezone)
+    parts = split(database, query, drift)
     keys = [_expression(database, name, query.timezone) for name in query.by]
-    chosen = [_equal(database, name, value, query) for name, value in query.where.items()]
-    where = _all([between(query.since, query.until, drift), *chosen])
-    columns = [
-        *(expression for expression, _ in keys),
-        "COUNT(*)",
-        "COALESCE(SUM(CASE WHEN call_id = id THEN 1 ELSE 0 END), 0)",
-        "COALESCE(SUM(CASE WHEN outcome NOT IN ('answered', 'cached') THEN 1 ELSE 0 END), 0)",
-        f"COALESCE(SUM(CASE WHEN cost IS NULL AND ({_USED}) THEN 1 ELSE 0 END), 0)",
-        "COALESCE(SUM(CASE WHEN estimated THEN 1 ELSE 0 END), 0)",
-        *(database.exact(name) for name in _SUMMED),
-    ]
-    statement = f"SELECT {', '.join(columns)} FROM attempt WHERE {where[0]}"  # noqa: S608
-    found = database.query(statement + _grouped(keys), [*_values(keys), *where[1]])
-    sums = [_sum_of(row, len(keys)) for row in found]
-    if any(each.calls < each.attempts for each in sums):
-        others = _other_calls(database, keys, where)
-        sums = [replace(each, calls=each.calls + others.get(each.keys, 0)) for each in sums]
+    chosen = together([_equal(database, name, value, query) for name, value in query.where.items()])
+    totals: dict[tuple[str | None, ...], list[int]] = {}
+    for piece in parts.raw:
+        _add_up(database, totals, "attempt", keys, together([piece, chosen]))
+    if parts.kept is not None:
+        kept = together([parts.kept, chosen])
+        again = [name for name, bits in AGAIN.items() if bits & differing(query)]
+        _add_up(database, totals, "hourly", keys, kept, again)
+        _add_upper_parts(database, totals, keys, kept)
+    if any(total[_CALLS] < total[_ATTEMPTS] for total in totals.values()):
+        for found in _other_calls(database, query, keys, chosen, parts):
+            totals[tuple(found[:-1])][_CALLS] += int(found[-1])
+    sums = [_sum_of(own, total) for own, total in totals.items()]
     return sorted(sums, key=lambda s: tuple((k is not None, k or "") for k in s.keys))
 
 
+def _add_up(  # noqa: PLR0917 - a statement's pieces
+    database: Database,
+    totals: dict[tuple[str | None, ...], list[int]],
+    table: str,
+    keys: Sequence[Condition],
+    where: Condition,
+    again: Sequence[str] = (),
+) -> None:
+    counted = list(_COUNTED[table])
+    counted[_CALLS] = " + ".join([counted[_CALLS], *again])
+    columns = [
+        *(expression for expression, _ in keys),
+        *(f"COALESCE(SUM({expression}), 0)" for expression in counted),
+        *(database.exact(name) for name in SUMMED),
+    ]
+    statement = f"SELECT {', '.join(columns)} FROM {table} WHERE {where[0]}"  # noqa: S608
+    values = [*_values(keys), *where[1]]
+    for row in database.query(statement + _grouped(keys), values):
+        counts = row[len(keys) : len(keys) + len(_COUNTED[table])]
+        pairs = row[len(keys) + len(counts) :]
+        total = totals.setdefault(tuple(row[: len(keys)]), [0] * (len(counts) + len(SUMMED)))
+        sums = [_joined(pairs[2 * i], pairs[2 * i + 1]) for i in range(len(SUMMED))]
+        for place, each in enumerate([*map(int, counts), *sums]):
+            total[place] += each
+
+
+def _add_upper_parts(
+    database: Database,
+    totals: dict[tuple[str | None, ...], list[int]],
+    keys: Sequence[Condition],
+    where: Condition,
+) -> None:
+    columns = ", ".join([*(expression for expression, _ in keys), "high"])
+    statement = f"SELECT {columns} FROM hourly WHERE {where[0]} AND high IS NOT NULL"  # noqa: S608
+    for *own, high in database.query(statement, [*_values(keys), *where[1]]):
+        total = totals[tuple(own)]
+        for place, part in enumerate(high.split(","), len(total) - len(SUMMED)):
+            total[place] += int(part) << 32
+
+
 def _other_calls(
-    database: Database, keys: Sequence[Condition], where: Condition
-) -> dict[tuple[str | None, ...], int]:
+    database: Database,
+    query: SpendQuery,
+    keys: Sequence[Condition],
+    chosen: Condition,
+    parts: Split,
+) -> list[Any]:
     """Calls by group, without those whose first attempt is in the group.
 
     A call has the id of its first attempt, so first attempts count by themselves. Only the others,
-    which are few, have to be told apart; to tell all of them apart would mean sorting every row.
+    which are few, have to be told apart; to tell all of them apart would mean sorting every row. Of
+    those that have sums, only the ones that differ from their call's first attempt in what is asked
+    about: any other is where the first one is. And most of these are counted with the sums.
     """
-    labels = [f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys)]
-    chosen, values = where
-    later = f"SELECT {', '.join([*labels, 'call_id'])} FROM attempt"  # noqa: S608
-    later += f" WHERE {chosen} AND call_id <> id"
-    first = f"SELECT {', '.join([*labels, 'id'])} FROM attempt WHERE {chosen} AND call_id = id"  # noqa: S608
-    first += f" AND id IN (SELECT call_id FROM attempt WHERE {chosen} AND call_id <> id)"  # noqa: S608
-    names = [f"k{i}" for i in range(len(keys))]
-    statement = f"SELECT {', '.join([*names, 'COUNT(*)'])} FROM ({later} EXCEPT {first}) AS others"  # noqa: S608
-    given = [*_values(keys), *values, *_values(keys), *values, *values]
-    found = database.query(statement + _grouped(keys), given)
-    return {tuple(row[:-1]): int(row[-1]) for row in found}
+    sources = [("attempt", together([piece, chosen])) for piece in parts.raw]
+    known = [("attempt", together([parts.whole, chosen]), "1 = 1")]
+    names = "".join(f"k{i}, " for i in range(len(keys)))
+    if parts.kept is not None:
+        kept, values = together([parts.kept, chosen])
+        differs = f" AND (differs & {differing(query)}) <> 0"
+        sources.append(("further", (kept + differs, values)))
+        # The first one of any other has another label, and is in another group.
+        loose = f"(differs & {LONE | LOOSE}) <> 0"
+        known = [("further", (kept, values), loose), ("attempt", known[0][1], loose)]
+    later, given = [], []
+    for table, (where, values) in sources:
+        differs = "differs" if table == "further" else str(_RAW | LONE)
+        columns = [*_labelled(keys), "call_id", f"{differs} AS differs"]
+        later.append(f"SELECT {', '.join(columns)} FROM {table} WHERE {where} AND call_id <> id")  # noqa: S608
+        given += [*_values(keys), *values]
+    first = []
+    for table, (where, values), needed in known:
+        of_later = f"id IN (SELECT call_id FROM later WHERE {needed})"  # noqa: S608
+        chosen_too = f"{where} AND call_id = id AND {of_later}"
+        columns = [*_labelled(keys), "id"]
+        first.append(f"SELECT {', '.join(columns)} FROM {table} WHERE {chosen_too}")  # noqa: S608
+        given += [*_values(keys), *values]
+    if parts.summed is not None:
+        second, values = _second(keys, chosen, parts.summed, parts.mark)
+        first.append(second)
+        given += values
+    statement = (
+        f"WITH later AS ({' UNION ALL '.join(later)}) SELECT {names}COUNT(*) FROM"  # noqa: S608
+        f" (SELECT {names}call_id FROM later EXCEPT SELECT * FROM ({' UNION ALL '.join(first)})"
+        " AS firsts) AS others"
+    )
+    found: list[Any] = database.query(statement + _grouped(keys), given)
+    return found
+
+
+def _second(
+    keys: Sequence[Condition], chosen: Condition, summed: Condition, mark: bytes
+) -> Condition:
+    """Attempts that count as their call's second one, of calls of which there are rows left.
+
+    They have the hour of the first one, and that has sums.
+    """
+    began = "SELECT call_id FROM later WHERE differs >= ? AND call_id < ?"
+    its_first = f"SELECT id FROM attempt WHERE {summed[0]} AND call_id = id AND id IN ({began})"  # noqa: S608
+    where, values = together([summed, chosen])
+    columns = ", ".join([*_labelled(keys), "call_id"])
+    statement = (
+        f"SELECT {columns} FROM attempt WHERE {where} AND call_id <> id"  # noqa: S608
+        " AND NOT EXISTS (SELECT 1 FROM further WHERE further.id = attempt.id)"
+        f" AND call_id IN ({its_first})"
+    )
+    return statement, [*_values(keys), *values, *summed[1], _RAW, mark]
+
+
+def _labelled(keys: Sequence[Condition]) -> list[str]:
+    return [f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys)]
 
 
 def _values(keys: Sequence[Condition]) -> list[Any]:
@@ -113,19 +218,15 @@ def _grouped(keys: Sequence[Condition]) -> str:
     return f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
 
 
-def _all(pieces: Sequence[Condition]) -> Condition:
-    return " AND ".join(sql for sql, _ in pieces), [v for _, values in pieces for v in values]
-
-
 def _expression(database: Database, name: str, timezone: str) -> Condition:
     if name in _COLUMNS:
         return _COLUMNS[name], []
-    if name in _UNITS:
+    if name in UNITS:
         sql = database.local(name)
         return sql, [timezone] * sql.count("?")
     if name.startswith("tag:"):
         return database.tag(), [name[4:]]
-    known = ", ".join((*_COLUMNS, *_UNITS, "tag:NAME"))
+    known = ", ".join((*_COLUMNS, *UNITS, "tag:NAME"))
     raise LedgerError(f"spending can't be told apart by {name!r}, only by {known}")
 
 
@@ -136,20 +237,19 @@ def _equal(database: Database, name: str, value: str, query: SpendQuery) -> Cond
     return f"COALESCE({sql}, '') = ''", values
 
 
-def _sum_of(row: Sequence[Any], keys: int) -> SpendSum:
-    attempts, calls, failed, unpriced, estimated = map(int, row[keys : keys + 5])
-    pairs = row[keys + 5 :]
-    totals = {name: _joined(pairs[2 * i], pairs[2 * i + 1]) for i, name in enumerate(_SUMMED)}
+def _sum_of(keys: tuple[str | None, ...], total: Sequence[int]) -> SpendSum:
+    attempts, calls, failed, unpriced, estimated = total[: len(total) - len(SUMMED)]
+    sums = dict(zip(SUMMED, total[len(total) - len(SUMMED) :], strict=True))
     return SpendSum(
-        keys=tuple(row[:keys]),
+        keys=keys,
         attempts=attempts,
         calls=calls,
         failed=failed,
         unpriced=unpriced,
         estimated=estimated,
-        cost=totals["cost"],
-        bound=totals["bound"],
-        saved=totals["saved"],
-        latency=totals["latency"],
-        usage={name: totals[name] for name in COUNTS},
+        cost=sums["cost"],
+        bound=sums["bound"],
+        saved=sums["saved"],
+        latency=sums["latency"],
+        usage={name: sums[name] for name in COUNTS},
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
+from ...errors import LedgerError
 from ..ledger.row import Row
 from ..money import Pico, pico, usd
 from .exports.values import REQUESTS, Export, ExportLine, day_of
@@ -159,8 +160,9 @@ def reconcile(
         now: In place of the present.
 
     Raises:
-        LedgerError: The ledger can't be read.
+        LedgerError: The ledger can't be read, or no longer has all attempts of that time.
     """
+    _must_be_there(store, export)
     booked, foreign = _booked(store, export, provider)
     inside = [row for row, covered in booked if covered is not None]
     fees = {
@@ -224,6 +226,15 @@ def _booked(
                 bucket = starts[bisect.bisect_right(starts, at) - 1] if at >= start else None
                 found.append((row, bucket and day_of(bucket)))
     return found, foreign
+
+
+def _must_be_there(store: Store, export: Export) -> None:
+    since = instant(store.kept_since())
+    if any(start < since for start, _ in export.covered):
+        raise LedgerError(
+            f"the ledger keeps single attempts since {since:%Y-%m-%d} (UTC) only, which is what a "
+            "bill is compared with: export a later time"
+        )
 
 
 def _merged(

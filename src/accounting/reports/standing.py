@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..budgets.applied import counted_by
+from ..budgets.applied import EMPTY, budget_name, budget_scope, counted_by
 from ..budgets.keys import counter_key
 from ..budgets.periods import span_of
 from ..ledger.store import Standing
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from ...config.budgets import BudgetRule
     from ..ledger.store import Store
 
-__all__ = ["EMPTY", "BudgetStatus", "budget_name", "budget_statuses", "status_of"]
-
-EMPTY: Final = '""'
-"""How a label that attempts do not have is shown."""
+__all__ = ["EMPTY", "BudgetStatus", "budget_statuses", "status_of"]
 
 
 class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,14 +71,6 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
         if not self.limit:
             return Decimal(0) if self.spent <= 0 else Decimal(1)
         return self.spent / self.limit
-
-
-def budget_name(rule: BudgetRule, value: str, run_id: str | None = None) -> str:
-    """``project:p1 per day``; a label that is missing shows as ``""``."""
-    scope = _scope(rule, value)
-    if rule.period == "ever":
-        return f"{scope} for ever"
-    return f"{scope} per {rule.period}" + ("" if run_id is None else f" {run_id or EMPTY}")
 
 
 def budget_statuses(
@@ -149,7 +138,7 @@ def status_of(rule: BudgetRule, standing: Standing, now: dt.datetime) -> BudgetS
     }
     return BudgetStatus(
         name=budget_name(rule, value, run_id),
-        scope=_scope(rule, value),
+        scope=budget_scope(rule, value),
         rule=rule.scope,
         period=period,
         timezone=timezone,
@@ -165,10 +154,3 @@ def status_of(rule: BudgetRule, standing: Standing, now: dt.datetime) -> BudgetS
 
 def _pico(nano: int) -> int:
     return nano * PICO_IN_NANO
-
-
-def _scope(rule: BudgetRule, value: str) -> str:
-    if rule.kind == "global":
-        return "global"
-    join = "=" if rule.kind.startswith("tag:") else ":"
-    return f"{rule.kind}{join}{value or EMPTY}"

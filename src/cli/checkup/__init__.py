@@ -18,7 +18,17 @@ __all__ = ["LEVELS", "Case", "Check", "Examined", "Level", "Result", "checks_for
 
 def checks_for(case: Case) -> tuple[Check, ...]:
     """Every check that there is of a case, in the order of the report."""
-    from . import books, budgets, chains, configuration, database, installation, limits, vendors
+    from . import (
+        books,
+        budgets,
+        chains,
+        configuration,
+        database,
+        installation,
+        limits,
+        replicas,
+        vendors,
+    )
 
     config = case.config
     used = [entry for entries in case.used().values() for entry in entries]
@@ -39,6 +49,7 @@ def checks_for(case: Case) -> tuple[Check, ...]:
         *(Check("groups", name, partial(chains.group, name=name)) for name in (config.groups)),
         Check("limits", "limits", limits.limits),
         Check("budgets", "standing", budgets.standing),
+        Check("budgets", "authority", budgets.authority),
         Check("budgets", "scopes", budgets.scopes),
         Check("budgets", "hard budgets", budgets.hard),
         Check("ledger", "database", database.database),
@@ -46,6 +57,7 @@ def checks_for(case: Case) -> tuple[Check, ...]:
         Check("ledger", "journal", books.journal),
         Check("ledger", "booking", books.booking),
         Check("shared", "processes", limits.shared),
+        Check("shared", "replicas", replicas.replicas),
         Check("installation", "versions", installation.versions),
         Check("installation", "litellm", installation.litellm),
         Check("installation", "tokenizers", installation.tokenizers),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...config import BudgetRule, Candidate, GroupConfig
     from .case import Case
 
-__all__ = ["hard", "scopes", "standing"]
+__all__ = ["authority", "hard", "scopes", "standing"]
 
 _NEARLY: Final = Decimal("0.8")
 _FEW_AT_ONCE: Final = 4
@@ -50,6 +50,24 @@ async def standing(case: Case) -> list[Result]:
             more = f"{len(own) - _MOST_SHOWN:,} more of {_name(rule)}, less spent"
             results.append(ok(more, "`switchgear budgets` has all"))
     return results
+
+
+def authority(case: Case) -> Iterator[Result]:
+    """Who decides about hard ones, and for whom."""
+    from ...accounting.ledger.place import MEMORY
+
+    if not case.loaded or not any(rule.hard for rule in case.config.budgets):
+        return
+    if not case.config.state.shared or case.place.url == MEMORY:
+        return  # the ledger's own check says what there is to say
+    shared = case.config.state.shown_url
+    what = f"hard budgets are decided by {shared}, and leases are written into the ledger"
+    if case.place.local:
+        why = "the ledger is a file: processes on other machines have budgets of their own"
+        remedy = 'name a server that all share: [ledger] url = "postgresql://HOST/DATABASE"'
+        yield warning(what, why, remedy)
+    else:
+        yield ok(what)
 
 
 def _asked(case: Case) -> tuple[BudgetStatus, ...]:
@@ -224,8 +242,9 @@ def _way_out(reason: str) -> str:
 
 
 def _name(rule: BudgetRule) -> str:
-    per = "for ever" if rule.period == "ever" else f"per {rule.period}"
-    return f"{rule.scope} {per}"
+    from ...accounting.budgets.applied import budget_name
+
+    return budget_name(rule, rule.value)
 
 
 def _joined(names: Sequence[str] | dict[str, None]) -> str:

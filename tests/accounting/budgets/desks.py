@@ -27,6 +27,7 @@ from switchgear.accounting.ledger.stores import open_store
 from switchgear.config.budgets import BudgetRule
 from switchgear.config.ledger import LedgerConfig
 from switchgear.errors import LedgerError
+from tests.accounting.budgets.roads import Place, Road
 from tests.simulation.loop import VirtualLoop
 
 __all__ = ["Attempt", "Desk", "Office", "OfficeClock", "hard", "rule", "soft"]
@@ -128,18 +129,31 @@ class Desk:
         self.rules = Rules(rules)
         self.events: list[BudgetEvent] = []
         self.store = DeskStore(office.url)
+        self.stores: list[DeskStore] = []
         config = LedgerConfig(url=office.url)
         self.ledger = Ledger(
             config,
             clock=office.clock,
             ask=lambda: self.rules.counted,
             rules=tuple(self.rules.counted),
-            store=lambda: self.store,
+            store=self._make_store,
             timer=lambda: 0.0,
         )
-        self.budgets = Budgets(self.rules, self.ledger, office.clock, on_event=self.events.append)
+        self.road = Road(office.place, self.ledger.holder, office.delay) if office.place else None
+        self.budgets = Budgets(
+            self.rules,
+            self.ledger,
+            office.clock,
+            on_event=self.events.append,
+            link=self.road,
+        )
         self.next_id = attempt_ids(office.clock.now)
         self.gone = False
+
+    def _make_store(self) -> DeskStore:
+        """The one that may fail; whoever only reads has one of his own."""
+        self.stores.append(DeskStore(self._office.url) if self.stores else self.store)
+        return self.stores[-1]
 
     @property
     def name(self) -> str:
@@ -241,10 +255,16 @@ class Desk:
 class Office:
     """Desks at one store, and a loop whose time is virtual."""
 
-    def __init__(self, folder: Path, *, delay: float = 0.001, late: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, delay: float = 0.001, late: bool = False, place: Place | None = None
+    ) -> None:
         self.folder = folder
+        self.delay = delay
+        self.place = place
         self.loop = VirtualLoop(lambda: 0.0, executor_delay=delay, executor_late=late)
         self.clock = OfficeClock(self.loop)
+        if place is not None:
+            place.now = self.loop.time
         self.url = f"sqlite:{folder / 'ledger.db'}"
         self.store = open_store(self.url)
         self.desks: list[Desk] = []
@@ -276,7 +296,8 @@ class Office:
         if tasks:
             self.run(asyncio.wait(tasks))
         for desk in self.desks:
-            DeskStore.close(desk.store)
+            for store in desk.stores:
+                DeskStore.close(store)
             for thread in desk.ledger._threads.values():
                 thread.shutdown(wait=False)
         self.loop.close()
@@ -292,6 +313,9 @@ class Office:
         return {
             (key, who): n for key, who, n in self._query("SELECT key, holder, amount FROM lease")
         }
+
+    def tokens(self) -> dict[str, int]:
+        return dict(self._query("SELECT key, token FROM fence"))
 
     def leased(self, key: str) -> int:
         return sum(amount for (own, _), amount in self.leases().items() if own == key)

@@ -19,6 +19,7 @@ from switchgear.accounting.budgets.keys import Party
 from switchgear.accounting.ledger.matching import Keyring
 from switchgear.errors import BudgetBusyError, BudgetExceededError, LedgerError, LifecycleError
 from tests.accounting.budgets.desks import Attempt, Desk, Office, hard
+from tests.accounting.budgets.roads import Place
 
 RULES = (
     hard("global", "0.000001", "ever"),
@@ -63,8 +64,12 @@ class BudgetsMachine(RuleBasedStateMachine):
         desks=st.integers(1, 3), delay=st.sampled_from([0.0, 0.002, 0.03]), late=st.booleans()
     )
     def begin(self, desks: int, delay: float, late: bool) -> None:
-        self.office = Office(self.folder, delay=delay, late=late)
+        self.office = Office(self.folder, delay=delay, late=late, place=self.place())
         self.most = desks
+
+    def place(self) -> Place | None:
+        """The shared state that decides; the database where there is none."""
+        return None
 
     def alive(self) -> list[Desk]:
         return [desk for desk in self.office.desks if not desk.gone]

@@ -142,11 +142,12 @@ def test_hard_and_soft_rules_can_be_asked_for_apart() -> None:
     ("scope", "period", "name"),
     [
         ("global", "day", "global per day"),
-        ("global", "ever", "global"),
+        ("global", "ever", "global for ever"),
         ("project:*", "day", "project:p1 per day"),
         ("tag:team=*", "week", "tag:team=red per week"),
-        ("agent:*", "run", "agent:a1 per run (r7)"),
-        ("model:*", "ever", "model:openai/m1"),
+        ("agent:*", "run", "agent:a1 per run r7"),
+        ("model:*", "ever", "model:openai/m1 for ever"),
+        ("agent-type:*", "ever", 'agent-type:"" for ever'),
     ],
 )
 def test_a_budget_is_named_for_people(scope: str, period: str, name: str) -> None:

@@ -267,12 +267,12 @@ def test_a_call_that_is_cancelled_where_it_waits_leaves_nothing_reserved(
 def test_a_call_that_is_cancelled_at_any_step_of_the_loop_leaves_nothing_reserved(
     office: Office,
 ) -> None:
-    office.loop._executor_delay = 0.0
+    office.loop._executor_delay = office.delay = 0.0
     desk = office.desk(hard("global", "1"), hard("project:*", "0.01"))
 
     async def calls() -> tuple[int, int]:
         got = lost = 0
-        for steps in range(30):
+        for steps in range(60):
             call = asyncio.ensure_future(desk.reserve(6_000_000, A, timeout=10))
             for _ in range(steps):
                 await asyncio.sleep(0)

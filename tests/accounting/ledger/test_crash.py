@@ -45,6 +45,10 @@ def _said(words: bytes) -> Iterator[tuple[str, bytes]]:
         yield chr(words[place]), words[place + 1 : place + WORD]
 
 
+def _settled(words: bytes) -> set[bytes]:
+    return {attempt for word, attempt in _said(words) if word == "E"}
+
+
 def _kill(child: subprocess.Popen[bytes], after: float) -> bytes:
     """Kill it that long after its first word; what it had said until then."""
     assert child.stdout is not None
@@ -85,7 +89,9 @@ async def test_no_settled_attempt_is_missing_and_none_is_doubled(
 ) -> None:
     path = tmp_path / "ledger.sqlite3"
     words = b""
-    for _ in range(5):
+    rounds = 0
+    while rounds < 5 or len(_settled(words)) <= 1000:  # a busy machine needs more rounds
+        rounds += 1
         # Three write one file at once, and adopt whom the round before has left behind.
         children = [_writer(path, 200) for _ in range(3)]
         for child in children:
@@ -95,7 +101,6 @@ async def test_no_settled_attempt_is_missing_and_none_is_doubled(
     said = {"B": set[bytes](), "E": set[bytes](), "D": set[bytes](), "O": set[bytes]()}
     for word, attempt in _said(words):
         said[word].add(attempt)
-    assert len(said["E"]) > 1000, "there was no load to speak of"
     answered = {a for a, outcome in outcomes.items() if outcome == "answered"}
     assert said["E"] <= answered, "a settled attempt is missing"
     assert not said["D"] & outcomes.keys(), "an attempt that was never sent is booked"

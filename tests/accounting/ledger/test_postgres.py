@@ -245,7 +245,7 @@ def test_a_server_without_a_free_connection_says_what_to_do(url: str, postgres: 
 
 
 def _until(attempt_once: Callable[[], Store]) -> Store:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while True:
         try:
             return attempt_once()
