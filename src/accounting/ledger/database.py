@@ -97,6 +97,9 @@ class Database(Protocol):
     def fault(self, error: BaseException) -> LedgerError:
         """What went wrong, and the way out."""
 
+    def stop(self) -> None:
+        """Break off the statement that another thread is waiting for, if any. Never raises."""
+
     def close(self) -> None:
         """Disconnect. Safe to call twice."""
 

@@ -123,6 +123,8 @@ class Ledger:
         self._rolling: asyncio.TimerHandle | None = None
         self._rolled: asyncio.Future[None] | None = None
         self._roll_up_from = 0
+        # Stores of other threads than the one that books.
+        self._aside: set[Store] = set()
 
     @property
     def name(self) -> str:
@@ -288,10 +290,12 @@ class Ledger:
 
     def _asked(self, operation: Callable[[Store], _T]) -> _T:
         store = self._make()
+        self._aside.add(store)
         try:
             store.open()
             return operation(store)
         finally:
+            self._aside.discard(store)
             store.close()
 
     async def flush(self) -> None:
@@ -353,7 +357,8 @@ class Ledger:
         try:
             self._roll_up_from = self._asked(lambda store: store.roll_up(now))
         except LedgerError as error:
-            _log.warning("sums of the last hours are not kept yet: %s", error)
+            if self._closing is None:
+                _log.warning("sums of the last hours are not kept yet: %s", error)
 
     # The end
 
@@ -385,6 +390,9 @@ class Ledger:
             self._adoption.cancel()
         if self._rolling is not None:
             self._rolling.cancel()
+        # Else a process could not end before its report, or the sums of an hour, are made.
+        for store in tuple(self._aside):
+            await asyncio.to_thread(store.stop)
         if self._journal is None:
             self._store.close()
             return

@@ -87,6 +87,7 @@ def _type(name: str) -> str:
     return "jsonb" if name in {"tags", "budgets"} else "text"
 
 
+_STOP_SECONDS: Final = 1.0
 _TOKENS: Final = 0x53574654
 """Tells the locks of tokens from others by hash."""
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -330,6 +331,13 @@ class PostgresDatabase:
             return LedgerError(f"the ledger in {self.place}: {type(error).__name__}")
         text = " ".join(str(error).split()) or type(error).__name__
         return LedgerError(f"the ledger in {self.place}: {text}{_way_out(error)}")
+
+    def stop(self) -> None:
+        """Break off the statement that another thread is waiting for, if any."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.cancel_safe(timeout=_STOP_SECONDS)
 
     def close(self) -> None:
         """Disconnect. Safe to call twice."""

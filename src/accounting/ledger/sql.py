@@ -72,6 +72,11 @@ class SqlStore:
         except Exception as exc:
             raise self._db.fault(exc) from exc
 
+    def stop(self) -> None:
+        """Break off what another thread is doing with it, and do nothing any more but `close`."""
+        self._closed = True
+        self._db.stop()
+
     def close(self) -> None:
         """Let go of the database. Safe to call twice."""
         self._closed = True

@@ -232,6 +232,13 @@ class SqliteDatabase:
         way_out = _WAYS_OUT.get(_code(error)) or str(error) or type(error).__name__
         return LedgerError(f"the ledger at {self.place}: {way_out}")
 
+    def stop(self) -> None:
+        """Break off the statement that another thread is waiting for, if any."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.interrupt()
+
     def close(self) -> None:
         """Disconnect. Safe to call twice."""
         connection, self._connection = self._connection, None

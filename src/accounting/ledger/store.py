@@ -326,5 +326,12 @@ class Store(Protocol):
     def rows(self, since: int, until: int, *, after: bytes = b"", limit: int = 1000) -> list[Row]:
         """Rows that began in [since, until), ascending by id, from the first id above ``after``."""
 
+    def stop(self) -> None:
+        """Break off what another thread is doing with it, and do nothing any more but `close`.
+
+        Whatever was broken off did not happen, and raises :class:`~switchgear.LedgerError` there.
+        Never raises, and may block for a moment.
+        """
+
     def close(self) -> None:
         """Let go of the database. Safe to call twice."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
 
 from switchgear.accounting.ledger import ledger as module
 from switchgear.accounting.ledger.ledger import Ledger
@@ -14,11 +17,9 @@ from switchgear.accounting.ledger.store import SpendQuery
 from switchgear.accounting.ledger.stores import open_store
 from switchgear.clock import SystemClock
 from switchgear.config.ledger import LedgerConfig
+from switchgear.errors import LedgerError
 
 from .attempts import StubbornStore, attempt_id, begun, ended
-
-if TYPE_CHECKING:
-    import pytest
 
 # When the attempts of these tests begin, seconds since 1970; and the end of that hour.
 BEGAN = 1_790_000_000
@@ -104,6 +105,36 @@ async def test_it_goes_on_when_the_database_is_there_again(
     made[0].away = False
     await settled(path, 1)
     await ledger.aclose()
+
+
+@pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("pg", marks=pytest.mark.xdist_group("pg"))]
+)
+async def test_a_ledger_that_closes_breaks_off_what_takes_long(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    local = kind == "sqlite"
+    url = f"sqlite:{tmp_path / 'l.db'}" if local else request.getfixturevalue("postgres").new()
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT SUM(i) FROM n"
+        if local
+        else "SELECT pg_sleep(600)"
+    )
+    config = LedgerConfig(url=url, journal=str(tmp_path / "journal"))
+    ledger = Ledger(config, clock=SystemClock())
+    began = threading.Event()
+
+    def ask(store: Any) -> Any:
+        began.set()
+        return store._run("read", lambda: store._db.query(endless))
+
+    asking = asyncio.ensure_future(ledger.read(ask))
+    await asyncio.to_thread(began.wait)
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(30):
+        await ledger.aclose()
+        with pytest.raises(LedgerError):
+            await asking
 
 
 async def test_a_ledger_in_memory_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
