@@ -37,6 +37,7 @@ from switchgear.routing.limits.fleet import FleetBucket, FleetSlots
 from switchgear.routing.limits.measures import INPUT, OUTPUT, REQUESTS, SLOTS
 from switchgear.routing.stats import CandidateStats
 from switchgear.state.exchange import Fleet
+from switchgear.state.link import LinkStatus
 from switchgear.state.redis_client import read_scripts
 from switchgear.state.redis_link import RedisLink, key_in
 
@@ -95,6 +96,10 @@ class NamedLink:
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Never asked."""
         raise NotImplementedError
+
+    def status(self) -> LinkStatus:
+        """As its attributes say."""
+        return LinkStatus("", self.up, self.replicas, 0, 0.0)
 
     async def aclose(self) -> None:
         """Nothing to close."""

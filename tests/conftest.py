@@ -41,10 +41,11 @@ def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def server(redis_server: RedisServer) -> RedisServer:
+def server(redis_server: RedisServer) -> Iterator[RedisServer]:
     """The same, empty. A test may break it."""
     redis_server.mend()
-    return redis_server
+    yield redis_server
+    redis_server.mend()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..state.link import Link, LinkStatus
 from .breaker_values import BreakerHealth
 from .cooldown import Cooldown
 from .gates import Gates
@@ -21,15 +22,19 @@ class Health(msgspec.Struct, frozen=True):
         breakers: The circuit of each candidate that a call has got to.
         cooldowns: Who is left alone because it said so, and for how long.
         limits: Every rate limit that has been used, configured or told by a provider.
+        shared: The way to the state that a fleet shares; ``None`` without ``[state]``.
     """
 
     breakers: tuple[BreakerHealth, ...] = ()
     cooldowns: tuple[Cooldown, ...] = ()
     limits: tuple[LimitHealth, ...] = ()
+    shared: LinkStatus | None = None
 
     @property
     def ok(self) -> bool:
-        """No circuit is open and nobody cools down."""
+        """No circuit is open, nobody cools down, and what a fleet shares can be reached."""
+        if self.shared is not None and not self.shared.up:
+            return False
         return not self.cooldowns and all(each.state == "closed" for each in self.breakers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -38,7 +43,8 @@ class Health(msgspec.Struct, frozen=True):
         return {"ok": self.ok, **plain}
 
     def __str__(self) -> str:
-        lines = [str(each) for each in (*self.breakers, *self.cooldowns)]
+        shared = () if self.shared is None else (self.shared,)
+        lines = [str(each) for each in (*self.breakers, *self.cooldowns, *shared)]
         for limit in self.limits:
             if limit.remaining is not None and limit.capacity is not None:
                 waiting = f", {limit.waiting} waiting" if limit.waiting else ""
@@ -47,10 +53,11 @@ class Health(msgspec.Struct, frozen=True):
         return "\n".join(lines) or "no candidate has been asked yet"
 
 
-def health_of(gates: Gates) -> Health:
-    """The health of everything behind these gates."""
+def health_of(gates: Gates, link: Link | None = None) -> Health:
+    """The health of everything behind these gates, and of the way to what is shared."""
     return Health(
         breakers=tuple(gate.breaker.snapshot() for gate in gates.known().values()),
         cooldowns=gates.cooldowns.snapshot(),
         limits=gates.limiter.health(),
+        shared=link.status() if link is not None else None,
     )

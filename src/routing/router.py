@@ -278,7 +278,8 @@ class Router:
 
         ``print(router.health())`` is for a person, ``to_dict()`` for a machine. No I/O.
         """
-        return health_of(self._gates)
+        sharing = self._sharing
+        return health_of(self._gates, sharing.link if sharing is not None else None)
 
     def cache_stats(self) -> CacheStats:
         """What the response cache did in this process; zeros where there is none. No I/O."""

@@ -10,13 +10,39 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from ..errors import SwitchgearError
 
-__all__ = ["Link", "StateUnavailableError"]
+__all__ = ["Link", "LinkStatus", "StateUnavailableError"]
 
 
 class StateUnavailableError(SwitchgearError):
     """The shared state can't be reached, or did not answer in time. It is never a call's error."""
+
+
+class LinkStatus(msgspec.Struct, frozen=True):
+    """How the way to the shared state stands.
+
+    Attributes:
+        url: Where it is, without a password.
+        up: It can be reached, as far as is known. If not, limits are shares and circuits local.
+        replicas: How many were alive when it could last be reached.
+        outages: How often it was lost, or could not be reached at first.
+        away: Seconds for which it was away, the present outage included.
+    """
+
+    url: str
+    up: bool
+    replicas: int
+    outages: int
+    away: float
+
+    def __str__(self) -> str:
+        """A line for a person."""
+        if self.up:
+            return f"shared state at {self.url}: {self.replicas} replicas"
+        return f"shared state at {self.url} is away: limits divided by {self.replicas} replicas"
 
 
 class Link(Protocol):
@@ -52,6 +78,9 @@ class Link(Protocol):
         Raises:
             StateUnavailableError: It could not be run, or nobody knows whether it was.
         """
+
+    def status(self) -> LinkStatus:
+        """How it stands, for people and for metrics. No I/O."""
 
     async def aclose(self) -> None:
         """Let go of the connections. Safe to call twice."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..clock import Clock
 from ..config.state import StateConfig
-from .link import StateUnavailableError
+from .link import LinkStatus, StateUnavailableError
 from .patience import within
 from .redis_client import Script, Server, read_scripts, server
 from .settings import differing
@@ -70,6 +70,9 @@ class RedisLink:
         self._epoch = ""
         self._recount_at = -math.inf  # before that the number of replicas only grows
         self._failures = 0
+        self._outages = 0
+        self._away = 0.0
+        self._away_since: float | None = None
         self._server: Server | None = None
         self._scripts: dict[str, Script] = {}
         self._pulse: asyncio.Task[None] | None = None
@@ -270,10 +273,28 @@ class RedisLink:
         elif not found:
             _log.info("shared state at %s: all replicas are set alike", self._config.shown_url)
 
+    def status(self) -> LinkStatus:
+        """How it stands, for people and for metrics."""
+        away = self._away
+        if self._away_since is not None:
+            away += self._clock.monotonic() - self._away_since
+        url = self._config.shown_url
+        return LinkStatus(url, self.up, self._replicas, self._outages, away)
+
+    def _note_outage(self, *, up: bool) -> None:
+        now = self._clock.monotonic()
+        if not up:
+            self._outages += 1
+            self._away_since = now
+        elif self._away_since is not None:
+            self._away += now - self._away_since
+            self._away_since = None
+
     def _set_up(self, *, up: bool, reason: str) -> None:
         if self._word is up:
             return
         again, self._word = self._word is not None, up
+        self._note_outage(up=up)
         if up:
             level = logging.WARNING if again else logging.INFO
             _log.log(level, "shared state at %s: connected", self._config.shown_url)

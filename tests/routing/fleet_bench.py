@@ -11,6 +11,7 @@ from switchgear.routing.cooldown import Cooldowns, Pass
 from switchgear.routing.cooldown_values import CooldownSettings
 from switchgear.routing.fleet import FleetHealth
 from switchgear.routing.stats import CandidateStats
+from switchgear.state.link import LinkStatus
 from switchgear.state.part import Part
 
 from ..state.clocked import EPOCH, ClockedScripts
@@ -70,6 +71,9 @@ class BenchLink:
 
     async def run(self, script: str, keys: Any, arguments: Any) -> Any:
         raise AssertionError("parts never run anything")
+
+    def status(self) -> LinkStatus:
+        return LinkStatus("", self.up, self.replicas, 0, 0.0)
 
     async def aclose(self) -> None:
         pass

@@ -75,8 +75,16 @@ async def test_without_its_redis_a_replica_goes_on_by_itself(server: RedisServer
     router = replica(server, ScriptedProvider("ollama"), limits={"ollama": {"rpm": 600}})
     async with router:
         assert await admitted(router, 5) == 5
+        assert router.health().ok
         server.kill()
         assert await admitted(router, 5) == 5
+        async with asyncio.timeout(30):
+            while router.health().ok:  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.02)
+        shared = router.health().shared
+        assert shared is not None
+        assert (shared.up, shared.outages) == (False, 1)
+        assert "is away: limits divided by 1 replicas" in str(router.health())
 
 
 def test_the_password_of_the_server_is_never_shown() -> None:

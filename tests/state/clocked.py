@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from switchgear.state.link import StateUnavailableError
+from switchgear.state.link import LinkStatus, StateUnavailableError
 from switchgear.state.redis_client import read_scripts
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ class ClockedLink:
         reply = self._scripts.run(script, keys, arguments)
         await asyncio.sleep(self._travel())
         return reply
+
+    def status(self) -> LinkStatus:
+        return LinkStatus("", self.up, self.replicas, 0, 0.0)
 
     async def aclose(self) -> None:
         pass

@@ -135,8 +135,14 @@ async def test_a_killed_server_is_gone_at_once_and_back_after_its_restart(
         await fails(link)
         fails_at_once(link)
         assert told == [False]
+        lost = link.status()
+        assert (lost.up, lost.outages) == (False, 1)
+        assert lost.url == server.url
         server.start()
         await until(link, up=True)
+        found = link.status()
+        assert (found.up, found.outages) == (True, 1)
+        assert link.status().away == found.away > lost.away
         assert await take_slot(link) != []
         assert told == [False, True]
         assert link.epoch != before

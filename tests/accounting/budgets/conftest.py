@@ -25,8 +25,7 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A Redis that decides."""
-    with request.getfixturevalue("redis_server").client() as client:
-        client.flushdb()
+    with request.getfixturevalue("server").client() as client:
         yield Place(client)
 
 

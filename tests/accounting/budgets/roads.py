@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from switchgear.state.link import StateUnavailableError
+from switchgear.state.link import LinkStatus, StateUnavailableError
 from switchgear.state.redis_client import read_scripts
 
 __all__ = ["Place", "Road"]
@@ -130,6 +130,9 @@ class Road:
         answer = work()
         await asyncio.sleep(self._delay)
         return answer
+
+    def status(self) -> LinkStatus:
+        return LinkStatus("", self.up, self.replicas, 0, 0.0)
 
     async def aclose(self) -> None:
         """Nothing to close."""

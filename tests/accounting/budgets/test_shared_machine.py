@@ -83,8 +83,8 @@ class SharedBudgetsMachine(BudgetsMachine):
 
 
 @pytest.mark.xdist_group("redis")
-def test_hard_budgets_hold_whatever_a_shared_state_forgets(redis_server: RedisServer) -> None:
+def test_hard_budgets_hold_whatever_a_shared_state_forgets(server: RedisServer) -> None:
     machine = SharedBudgetsMachine
-    machine.server = redis_server
+    machine.server = server
     machine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
     machine.TestCase().runTest()
