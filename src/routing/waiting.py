@@ -165,17 +165,19 @@ class Waiting:
 
     async def _paid(self, candidate: Candidate) -> Entry | Refusal | None:
         """A place at the gates, once there is room in the budgets; ``None`` where there is none."""
-        left = self._deadline.remaining()
-        with contextlib.suppress(TimeoutError):
+        left, paid = self._deadline.remaining(), False
+        with contextlib.suppress(TimeoutError):  # a busy loop may see both times end at once
             async with self._lifecycle.limit(left):
                 try:
                     await self._account.wait_for(
                         candidate, self._subject, timeout=left - LEAST_SECONDS
                     )
+                    paid = True
                 except (BudgetError, LedgerError) as exc:
                     self._setbacks.unaffordable(candidate, exc)
-                    return None
         if self._lifecycle.closed:
             raise self._ending.closed()
+        if not paid:
+            return None
         again = self._repeats.made(candidate) > 0
         return self._gates.enter(candidate, self._visit, repeat=again, insist=True)
