@@ -58,8 +58,9 @@ _BEGIN: Final[dict[Mode, str]] = {
         f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LOCAL} '600s'; "
         f"SELECT pg_advisory_xact_lock({_LOCK})"
     ),
-    # Without the lock: who waited to have it alone would keep everybody from booking meanwhile.
-    "roll": (f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL work_mem = '64MB'; {_LOCAL} '600s'"),
+    # Without the lock: who waited to have it alone would keep everybody from booking meanwhile. So
+    # its statements have to see the same rows: a call's first attempt may be booked between two.
+    "roll": f"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL work_mem = '64MB'; {_LOCAL} '600s'",
 }
 _BYTES: Final = frozenset({"id", "call_id"})
 _FLAGS: Final = frozenset({"own_key", "stream", "hedge", "estimated"})
