@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from .completion import Completion
 from .config.agents import AgentTypes
@@ -28,10 +28,28 @@ R = TypeVar("R", bound=Router | SyncRouter)
 class _Gateway(Generic[R]):
     """What both gateways have in common: whom a call is for, and which group that means."""
 
-    def __init__(self, router: R, *, owned: bool) -> None:
-        self._agent_types = AgentTypes(router.config)
-        self._router = router
-        self._owned = owned
+    _kind: ClassVar[type[Any]]
+
+    def __init__(self, router: R | None = None) -> None:
+        self._owned = router is None
+        self._router: R = self._kind.from_env() if router is None else router
+        self._agent_types = AgentTypes(self._router.config)
+
+    @classmethod
+    def from_file(cls, path: str | Path, **settings: Any) -> Self:
+        """A gateway over a router of its own; see :meth:`Router.from_file`."""
+        return cls._over(cls._kind.from_file(path, **settings))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], **settings: Any) -> Self:
+        """A gateway over a router of its own; see :meth:`Router.from_dict`."""
+        return cls._over(cls._kind.from_dict(data, **settings))
+
+    @classmethod
+    def _over(cls, router: R) -> Self:
+        gateway = cls(router)
+        gateway._owned = True
+        return gateway
 
     @property
     def router(self) -> R:
@@ -117,25 +135,7 @@ class LLMGateway(_Gateway[Router]):
             spellings of an agent type have different groups.
     """
 
-    def __init__(self, router: Router | None = None) -> None:
-        owned = router is None
-        super().__init__(Router.from_env() if router is None else router, owned=owned)
-
-    @classmethod
-    def from_file(cls, path: str | Path, **settings: Any) -> Self:
-        """A gateway over a router of its own; see :meth:`Router.from_file`."""
-        return cls._over(Router.from_file(path, **settings))
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], **settings: Any) -> Self:
-        """A gateway over a router of its own; see :meth:`Router.from_dict`."""
-        return cls._over(Router.from_dict(data, **settings))
-
-    @classmethod
-    def _over(cls, router: Router) -> Self:
-        gateway = cls(router)
-        gateway._owned = True
-        return gateway
+    _kind = Router
 
     async def complete(
         self,
@@ -224,25 +224,7 @@ class SyncLLMGateway(_Gateway[SyncRouter]):
         ConfigError: As for :class:`LLMGateway`.
     """
 
-    def __init__(self, router: SyncRouter | None = None) -> None:
-        owned = router is None
-        super().__init__(SyncRouter.from_env() if router is None else router, owned=owned)
-
-    @classmethod
-    def from_file(cls, path: str | Path, **settings: Any) -> Self:
-        """A gateway over a router of its own; see :meth:`Router.from_file`."""
-        return cls._over(SyncRouter.from_file(path, **settings))
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], **settings: Any) -> Self:
-        """A gateway over a router of its own; see :meth:`Router.from_dict`."""
-        return cls._over(SyncRouter.from_dict(data, **settings))
-
-    @classmethod
-    def _over(cls, router: SyncRouter) -> Self:
-        gateway = cls(router)
-        gateway._owned = True
-        return gateway
+    _kind = SyncRouter
 
     def complete(
         self,

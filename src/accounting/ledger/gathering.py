@@ -112,14 +112,16 @@ def further_of(batch: Batch) -> list[Condition]:
 def _later(batch: Batch) -> Condition:
     """The attempts of a batch that are not the first of their call, as rows of ``further``.
 
-    ``usual`` is 1 for the second one of a call that began in these hours, where no third one is
-    known, and in which only provider, model or outcome differ: that only has to be counted.
+    ``usual`` is 1 for the second one of a call whose first one is in this batch as well, where no
+    third one is known, and in which only provider, model or outcome differ: that only has to be
+    counted.
     """
     rows, values = batch.rows
     others = "SELECT 1 FROM further WHERE further.call_id = those.call_id"
+    noted = "SELECT 1 FROM late WHERE late.id = those.call_id"
     usual = (
         f"COUNT(*) OVER (PARTITION BY call_id) = 1 AND (differs & {USUAL}) = differs"
-        f" AND call_id >= ? AND call_id < ? AND NOT EXISTS ({others})"
+        f" AND call_id >= ? AND call_id < ? AND NOT EXISTS ({others}) AND NOT EXISTS ({noted})"
     )
     hours = [stamp(batch.marks.upto), stamp(batch.upto)]
     those = _with_first(f"{rows} AND attempt.call_id <> attempt.id")

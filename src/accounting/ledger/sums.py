@@ -159,7 +159,10 @@ def _other_calls(
         sources.append(("further", (kept + differs, values)))
         # The first one of any other has another label, and is in another group.
         loose = f"(differs & {LONE | LOOSE}) <> 0"
-        known = [("further", (kept, values), loose), ("attempt", known[0][1], loose)]
+        # One that has no sums yet is among the rows, which know when in its hour it began.
+        has_sums = " AND id < ? AND id NOT IN (SELECT id FROM late)"
+        with_sums = (kept + has_sums, [*values, parts.mark])
+        known = [("further", with_sums, loose), ("attempt", known[0][1], loose)]
     later, given = [], []
     for table, (where, values) in sources:
         differs = "differs" if table == "further" else str(_RAW | LONE)

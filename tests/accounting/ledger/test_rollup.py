@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from switchgear.accounting.ledger import rollup
+from switchgear.accounting.ledger import gathering, rollup
 from switchgear.accounting.ledger.rollup import GRACE
 from switchgear.accounting.ledger.row import Row
 from switchgear.accounting.ledger.sql import SqlStore
@@ -411,13 +411,43 @@ def test_processes_book_while_others_roll_up_and_are_killed_over_it(
     assert answers(store) == whole
 
 
+def test_a_later_attempt_is_in_the_sums_before_its_first_one(books: SqlStore) -> None:
+    # By clocks that differ. In Kolkata a day begins at 18:30 UTC, between the two.
+    first = attempt(1, 20.9)
+    book(books, first, attempt(2, 18.2, call_id=first.id))
+    before = books.spend(SpendQuery(by=("day",), timezone="Asia/Kolkata"))
+    assert [each.calls for each in before] == [1, 1]
+    roll_up(books, 20)
+    assert sums_of(books) == 1
+    assert books.spend(SpendQuery(by=("day",), timezone="Asia/Kolkata")) == before
+
+
+def test_a_call_whose_first_attempt_is_noted_gets_a_third_one(books: SqlStore) -> None:
+    first = attempt(1, 0.1, model="m")
+    book(books, attempt(2, 0.2, model="n", call_id=first.id))
+    # Booked between closing the hour and adding it up.
+    seen, end = books._run("read", lambda: rollup._look(books._db, START + HOUR))
+    assert end is not None
+    books._run("alone", lambda: rollup._close(books._db, seen, end))
+    book(books, first)
+    rollup._add(books._db, books._run)
+    assert ask(books, "SELECT COUNT(*) FROM late") == [(1,)]
+    third = attempt(3, 0.3, model="n", call_id=first.id)
+    book(books, third)
+    by_model = SpendQuery(by=("model",))
+    assert [each.calls for each in books.spend(by_model)] == [1, 1]
+    book(books, attempt(4, 8))
+    roll_up(books, 50)
+    assert [each.calls for each in books.spend(by_model)] == [1, 1, 1]
+
+
 def test_a_first_attempt_that_comes_while_its_second_one_is_added(
     shared_url: str, opened: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roller, other = opened(shared_url), opened(shared_url)
     first = attempt(1, 0.1, model="m")
     book(other, attempt(2, 0.2, model="n", call_id=first.id))
-    further_of = rollup.further_of
+    further_of = gathering.further_of
 
     def beside(batch: Any) -> Any:
         with contextlib.suppress(StopIteration):

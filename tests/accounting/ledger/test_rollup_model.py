@@ -278,16 +278,23 @@ def test_postgresql_answers_alike(
 
 # --- calls of several attempts ------------------------------------------------------------------
 
+QUARTERS = HOUR // 4
+# Of two calls, one begins in the second hour's last quarter: some of its attempts are from before.
+BEGAN = [BASE, BASE + HOUR + 3 * QUARTERS]
 attempts = st.tuples(
     st.integers(0, 1),  # whose attempt it is
     st.booleans(),  # whether it began the call
     st.sampled_from(["m", "n"]),
     st.sampled_from(["answered", "failed"]),
-    st.sampled_from([0, 0, 0, 1]),  # in which hour
+    st.sampled_from([0, 0, 0, 3, 4, 4, 7, 8]),  # in which quarter of an hour
 )
 ABOUT_CALLS = [
-    SpendQuery(by=by, since=since, until=until)
-    for by in ((), ("model",), ("outcome",), ("model", "outcome"), ("hour",), ("hour", "model"))
+    SpendQuery(by=by, since=since, until=until, timezone=zone)
+    for zone, bys in {
+        "UTC": ((), ("model",), ("outcome",), ("model", "outcome"), ("hour",), ("hour", "model")),
+        "Asia/Kolkata": (("hour",), ("hour", "model")),
+    }.items()
+    for by in bys
     for since, until in ((None, None), (BASE, BASE + HOUR), (BASE + 2, None))
 ]
 
@@ -310,37 +317,55 @@ def emptied(request: pytest.FixtureRequest) -> Iterator[Callable[[], SqlStore]]:
     store.close()
 
 
+def close(store: SqlStore, end: int) -> None:
+    """Close the hours that are next; somebody else is to add them up, who has not begun."""
+    marks, until = store._run("read", lambda: rollup._look(store._db, end))
+    if until is not None:
+        store._run("alone", lambda: rollup._close(store._db, marks, until))
+
+
 @settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(steps=st.lists(st.lists(attempts, max_size=4) | st.just("roll up"), max_size=8))
+@given(
+    steps=st.lists(
+        st.lists(attempts, min_size=1, max_size=4)
+        | st.sampled_from(["close one hour", "close two hours", "add", "roll up"]),
+        max_size=10,
+    )
+)
 def test_calls_are_counted_once_in_whatever_order_their_attempts_come(
     emptied: Callable[[], SqlStore], steps: list[Any]
 ) -> None:
     store, plain = emptied(), open_store("memory:")
     number = 9
     for batch, step in enumerate(steps, 1):
-        if step == "roll up":
-            # With an hour of its own, so that it adds what was booked late before.
-            at = BASE + (batch + 9) * HOUR
-            own = stamp(at) + bytes(10)
-            for each in (store, plain):
-                each.book("w", batch, [Row(id=own, call_id=own, at=at)], frozenset())
-            while store.roll_up(at + 2 * HOUR) <= at + 2 * HOUR:
-                pass
+        if isinstance(step, str):
+            if step == "roll up":
+                # With an hour of its own, so that it adds what was booked late before.
+                at = BASE + (batch + 9) * HOUR
+                own = stamp(at) + bytes(10)
+                for each in (store, plain):
+                    each.book("w", batch, [Row(id=own, call_id=own, at=at)], frozenset())
+                while store.roll_up(at + 2 * HOUR) <= at + 2 * HOUR:
+                    pass
+            elif step == "add":
+                rollup._add(store._db, store._run)
+            else:
+                close(store, BASE + (1 if step == "close one hour" else 2) * HOUR)
             continue
         rows = []
-        for call, begins, model, outcome, hour in step:
+        for call, begins, model, outcome, quarter in step:
             number += 1
-            at = BASE + hour * HOUR + (0 if begins else number)
+            at = BEGAN[call] if begins else BASE + quarter * QUARTERS + number
             own = stamp(at) + (call if begins else number).to_bytes(10, "big")
-            first = stamp(BASE + hour * HOUR * begins) + call.to_bytes(10, "big")
+            first = stamp(BEGAN[call]) + call.to_bytes(10, "big")
             row = Row(id=own, call_id=first, at=at, model=model, outcome=outcome)
             rows.append(row)
         for each in (store, plain):
             each.book("w", batch, rows, frozenset())
     for query in ABOUT_CALLS:
-        assert store.spend(query) == plain.spend(query)
+        assert store.spend(query) == plain.spend(query), query
     plain.close()
