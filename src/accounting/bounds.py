@@ -61,7 +61,6 @@ _UNSEEN: Final = Unbounded(
 
 # The least that OpenAI's Responses API takes: the adapter raises what is below it.
 _SHORTEST_ANSWER: Final = 16
-_WINDOW_PER_TEXT: Final = 8_192
 _EMBEDDING_FIELDS: Final = frozenset({"encoding_format", "user", "dimensions", "truncate"})
 _PER_TEXT: Final = 4
 
@@ -145,11 +144,9 @@ def worst_embedding(
     *,
     kind: str,
     model: str,
-    dimensions: int | None,
     extra: Mapping[str, Any],
     prices: PriceTable,
     day: dt.date,
-    tokens: TokenCounter,
 ) -> Worst | Unbounded:
     """The most that one embedding can cost: by bytes, cheap.
 
@@ -157,13 +154,10 @@ def worst_embedding(
         inputs: The texts.
         kind: The provider's plugin, by which it is priced.
         model: The model as the provider calls it.
-        dimensions: The vectors' length, which costs nothing.
         extra: All fields that go into the body besides.
         prices: The price table.
         day: The day of the call (UTC).
-        tokens: Counts texts; bytes do here.
     """
-    del dimensions, tokens
     if prices.is_free(kind):
         return _FREE
     unknown = next((name for name in extra if name not in _EMBEDDING_FIELDS), None)

@@ -104,10 +104,12 @@ def _bar_column() -> tuple[str, ...]:
 def _rows(
     rules: Sequence[BudgetRule], found: Sequence[BudgetStatus], now: dt.datetime
 ) -> list[tuple[str, ...]]:
+    from ..accounting.reports.standing import is_of
+
     rows = []
     blank = [""] * len(_NUMBERS)
     for rule in rules:
-        own = [status for status in found if _is_of(status, rule)]
+        own = [status for status in found if is_of(status, rule)]
         rows += [_row(status, now) for status in own[:_MOST_ROWS]]
         if len(own) > _MOST_ROWS:
             more = f"{rule.scope}: {len(own) - _MOST_ROWS:,} more"
@@ -117,16 +119,6 @@ def _rows(
             period = f"{_period(rule.period, hard=rule.hard)}; none used so far"
             rows.append((rule.scope, limit, *blank[1:], *_bar_column(), period))
     return rows
-
-
-def _is_of(status: BudgetStatus, rule: BudgetRule) -> bool:
-    return (status.rule, status.period, status.timezone, status.limit, status.hard) == (
-        rule.scope,
-        rule.period,
-        rule.timezone,
-        rule.usd,
-        rule.hard,
-    )
 
 
 def _row(status: BudgetStatus, now: dt.datetime) -> tuple[str, ...]:

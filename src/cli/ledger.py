@@ -61,9 +61,12 @@ def opened_ledger(config: Config, url: str | None) -> Iterator[Store]:
         base = Path(config.source).absolute().parent if config.source else None
         place = place_of(config.ledger, base)
     if place.url == MEMORY:
-        raise _no_ledger("the ledger is kept in memory: nothing of it is left", "memory:")
+        raise _no_ledger(
+            "the ledger is kept in memory: nothing of it is left",
+            'calls are booked in the file that [ledger] url = "sqlite:PATH" names',
+        )
     if place.local and not Path(place.name).is_file():
-        raise _no_ledger(f"there is no ledger at {place.name} yet", place.name)
+        raise _no_ledger(f"there is no ledger at {place.name} yet", "the first call makes it")
     store = open_store(place.url)
     try:
         yield store
@@ -71,14 +74,9 @@ def opened_ledger(config: Config, url: str | None) -> Iterator[Store]:
         store.close()
 
 
-def _no_ledger(message: str, name: str) -> Exception:
+def _no_ledger(message: str, way_out: str) -> Exception:
     from ..errors import LedgerError
 
     error = LedgerError(message)
-    error.add_note(
-        'calls are booked in the file that [ledger] url = "sqlite:PATH" names; --ledger URL reads '
-        "another"
-        if name == "memory:"
-        else "the first call makes it; --ledger URL reads another"
-    )
+    error.add_note(f"{way_out}; --ledger URL reads another")
     return error

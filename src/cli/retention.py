@@ -50,14 +50,15 @@ def forget(
     sessions, tags, and days that begin within an hour of UTC can't be told apart any more, and no
     bill of that time can be compared. The present month and the last one stay in any case.
     """
+    from ..accounting.reports.moments import instant, microseconds
+
     with opened_ledger(read_config(config_path), ledger_url) as store:
         since = f"{before:%Y-%m-%d}"
         if not yes:
             _confirm(f"Delete all attempts from before {since} (UTC) and keep sums?")
         now = dt.datetime.now(dt.UTC)
-        kept = store.forget(_microseconds(before), _microseconds(now))
-    first = dt.datetime.fromtimestamp(kept / 1e6, dt.UTC)
-    say(f"single attempts are kept since {first:%Y-%m-%d} (UTC), and sums of all before")
+        kept = store.forget(microseconds(before), microseconds(now))
+    say(f"single attempts are kept since {instant(kept):%Y-%m-%d} (UTC), and sums of all before")
 
 
 def _confirm(question: str) -> None:
@@ -65,9 +66,3 @@ def _confirm(question: str) -> None:
         message = "nobody is there to be asked: give --yes to delete attempts without"
         raise click.UsageError(message)
     click.confirm(question, abort=True)
-
-
-def _microseconds(moment: dt.datetime) -> int:
-    from ..accounting.reports.moments import microseconds
-
-    return microseconds(moment)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
@@ -32,8 +31,6 @@ _TOP = (
     "groups",
 )
 _REDIS = ("redis", "rediss", "unix")
-# A brace would make a hash tag of it, and put all keys onto one node of a cluster.
-_PREFIX = re.compile(r"[!-z|~]{1,64}")
 _URL = (
     'must be "memory:", "sqlite:PATH", "redis://HOST:PORT/DB", "rediss://...", "unix://PATH" or '
     '"env:NAME"'
@@ -132,6 +129,7 @@ def _groups(top: Table, table: Table) -> FrozenDict:
 
 def _prefix(table: Table) -> str:
     prefix = table.text("prefix", "switchgear")
+    # A brace would make a hash tag of it, and put all keys onto one node of a cluster.
     if (
         not prefix.isprintable()
         or not prefix.isascii()

@@ -86,11 +86,6 @@ class Account:
         self.group: str | None = None
         self.stream = False
 
-    @property
-    def books(self) -> Books:
-        """The router's books."""
-        return self._books
-
     def party(self, candidate: Candidate | None = None) -> Party:
         """Whom the call is for, and at whom an attempt is aimed."""
         label = self._labels.get

@@ -183,12 +183,10 @@ class Texts:
         self,
         costing: Costing,
         texts: tuple[str, ...],
-        dimensions: int | None,
         extra: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._costing = costing
         self._texts = texts
-        self._dimensions = dimensions
         self._extra = extra
 
     def usage(self, candidate: Candidate, reply: Reply | None, *, whole: bool) -> Usage:
@@ -209,11 +207,9 @@ class Texts:
             self._texts,
             kind=candidate.kind,
             model=candidate.entry.model,
-            dimensions=self._dimensions,
             extra=extra_of(candidate, self._extra),
             prices=costing.prices,
             day=day,
-            tokens=costing.tokens,
         )
 
     def learn(self, candidate: Candidate, usage: Usage) -> None:

@@ -229,7 +229,7 @@ class Preparer:
         recorder = Recorder(target.name, labels, self._clock)
         account = self._books.account(labels, recorder)
         account.group = target.group.name if target.group is not None else None
-        subject = Texts(self._costing, texts, dimensions, extra)
+        subject = Texts(self._costing, texts, extra)
         credentials = self._credentials(options)
         plan = [
             embeds_or_skip(item)

@@ -106,40 +106,40 @@ def server(url: str, timeout: float) -> Server:
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     scheme = url.partition("://")[0]
+    many = scheme.endswith("+cluster")
+    make = _cluster if many else _sentinel if scheme == "redis+sentinel" else _single
     try:
-        if scheme.endswith("+cluster"):
-            client, discard, close = _cluster(package, url, options)
-        elif scheme == "redis+sentinel":
-            client, discard, close = _sentinel(package, url, options)
-        else:
-            pool = package.BlockingConnectionPool.from_url(
-                url, max_connections=_CONNECTIONS, timeout=patience, **options
-            )
-            client = package.Redis.from_pool(pool)
-            discard = functools.partial(pool.disconnect, inuse_connections=False)
-            close = client.aclose
+        client, discard, close = make(package, url, options)
     except (ValueError, TypeError) as exc:
         # The cause is left out: it may show the URL, and a password in it.
         raise ConfigError(
             f"state.url: the redis package can't use it ({type(exc).__name__})", param="state.url"
         ) from None
     pauses = ExponentialWithJitterBackoff(base=0.1, cap=2.0)
-    single = (exceptions.NoPermissionError, exceptions.DataError)
+    of_one = (exceptions.NoPermissionError, exceptions.DataError)
 
     def concerns_one(error: Exception) -> bool:
         if type(error) is exceptions.ResponseError:
             return not str(error).startswith(("LOADING", "OOM", "MISCONF", "NOREPLICAS", "BUSY"))
-        return isinstance(error, single)
+        return isinstance(error, of_one)
 
     return Server(
         client=client,
         unknown=exceptions.NoScriptError,
         refusals=concerns_one,
-        many=scheme.endswith("+cluster"),
+        many=many,
         backoff=pauses.compute,
         discard=discard,
         close=close,
     )
+
+
+def _single(package: Any, url: str, options: dict[str, Any]) -> _Client:
+    pool = package.BlockingConnectionPool.from_url(
+        url, max_connections=_CONNECTIONS, timeout=options["socket_timeout"], **options
+    )
+    client = package.Redis.from_pool(pool)
+    return client, functools.partial(pool.disconnect, inuse_connections=False), client.aclose
 
 
 def _cluster(package: Any, url: str, options: dict[str, Any]) -> _Client:

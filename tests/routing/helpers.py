@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from switchgear import Config, Router
+from switchgear.routing.breaker import Permit
 from switchgear.testing.loop_clock import LoopClock
 from switchgear.testing.scripted import ScriptedProvider
 
@@ -29,6 +30,19 @@ def router_over(*providers: ScriptedProvider, **settings: Any) -> Router:
 def virtual(*providers: ScriptedProvider, **settings: Any) -> Router:
     """The same, its clock that of the event loop (for tests under looptime)."""
     return router_over(*providers, clock=LoopClock(), **settings)
+
+
+def finish(permit: Permit, outcome: str) -> None:
+    """End a call through a breaker: s(uccess), l(ate), f(ailure), anything else: ignored."""
+    match outcome:
+        case "s":
+            permit.success(0.1)
+        case "l":
+            permit.success(1e6)
+        case "f":
+            permit.failure()
+        case _:
+            permit.ignored()
 
 
 class FakeClock:

@@ -29,6 +29,7 @@ from .bookkeeping import (
     CLAUDE,
     GPT,
     assert_bounded_by_its_reservation,
+    assert_guessed,
     assert_nothing_is_left,
     assert_trace_is_the_books,
     hard,
@@ -226,10 +227,8 @@ async def test_a_stream_that_breaks_is_booked_with_what_had_arrived(
     assert row.error is not None
     assert row.usage == part.usage
     assert part.usage.estimated
-    assert row.cost is not None
-    assert row.bound is not None
-    assert 0 < row.cost < row.bound
-    assert part.cost == usd(row.cost)
+    assert_guessed(row)
+    assert part.cost == usd(row.cost or 0)
     if budgets:
         assert_bounded_by_its_reservation(row)
     assert_trace_is_the_books(part.trace.steps, [row])

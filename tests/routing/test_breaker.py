@@ -30,7 +30,7 @@ from switchgear import (
 from switchgear.routing.breaker import Breaker, Permit, is_failure
 from switchgear.routing.breaker_values import BreakerChange, BreakerSettings, Refusal
 from switchgear.routing.breaker_window import ForwardTime, SlidingWindow
-from tests.routing.helpers import FakeClock
+from tests.routing.helpers import FakeClock, finish
 
 
 class Bench:
@@ -71,18 +71,6 @@ class Bench:
 
     def path(self) -> list[str]:
         return [change.after for change in self.changes]
-
-
-def finish(permit: Permit, outcome: str) -> None:
-    match outcome:
-        case "s":
-            permit.success(0.1)
-        case "l":
-            permit.success(1e6)
-        case "f":
-            permit.failure()
-        case _:
-            permit.ignored()
 
 
 # Opening

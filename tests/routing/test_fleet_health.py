@@ -10,7 +10,8 @@ from switchgear.routing.breaker import Permit
 from switchgear.routing.breaker_values import BreakerSettings, Refusal
 
 from ..state.clocked import EPOCH
-from .fleet_bench import Replica, World, all_exchange, finish
+from .fleet_bench import Replica, World, all_exchange
+from .helpers import finish
 
 if TYPE_CHECKING:
     import redis

@@ -22,8 +22,9 @@ from switchgear.routing.cooldown_values import CooldownSettings
 from switchgear.routing.fleet.circuits import _in_milliseconds
 
 from ..state.clocked import EPOCH
-from .fleet_bench import Replica, ReplicaClock, World, finish
+from .fleet_bench import Replica, ReplicaClock, World
 from .fleet_model import CircuitModel
+from .helpers import finish
 
 if TYPE_CHECKING:
     import redis

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -170,6 +170,24 @@ class SlowRoad:
         """Until something stands before the closed road."""
         await self._held.wait()
 
+    async def pause(self) -> None:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+
+    @contextlib.asynccontextmanager
+    async def built(self) -> AsyncIterator[Self]:
+        """Between its port and the server's, as long as the block takes."""
+        listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = listener.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            listener.close()
+            for task in tuple(self._tasks):
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
@@ -184,8 +202,7 @@ class SlowRoad:
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
+                await self.pause()
                 if not self.open.is_set():
                     self._held.set()
                     await self.open.wait()
@@ -197,16 +214,5 @@ class SlowRoad:
             sink.close()
 
 
-@contextlib.asynccontextmanager
-async def slow_road(port: int) -> AsyncIterator[SlowRoad]:
-    road = SlowRoad(port)
-    listener = await asyncio.start_server(road._accept, "127.0.0.1", 0)
-    road.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield road
-    finally:
-        listener.close()
-        for task in tuple(road._tasks):
-            task.cancel()
-        if road._tasks:
-            await asyncio.wait(road._tasks)
+def slow_road(port: int) -> contextlib.AbstractAsyncContextManager[SlowRoad]:
+    return SlowRoad(port).built()

@@ -9,7 +9,7 @@ import msgspec
 
 __all__ = ["Span", "span_of"]
 
-_SECONDS = 3600
+_HOUR = 3600
 _QUARTER = 900
 _DAY = dt.timedelta(days=1)
 
@@ -41,7 +41,7 @@ def span_of(period: str, timezone: str, at: float) -> Span:
     if period == "hour":
         # Counted in UTC from the zone's own full hour, since a local hour may come twice.
         start = int(at // 1) - local.minute * 60 - local.second
-        return _of_one_offset(Span(start, start + 3600), at, zone)
+        return _of_one_offset(start, at, zone)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
     if period == "week":
         day -= dt.timedelta(days=day.weekday())
@@ -54,10 +54,10 @@ def span_of(period: str, timezone: str, at: float) -> Span:
     return Span(_instant(day, zone), _instant(following, zone))
 
 
-def _of_one_offset(span: Span, at: float, zone: ZoneInfo) -> Span:
+def _of_one_offset(start: int, at: float, zone: ZoneInfo) -> Span:
     """The part of an hour around an instant in which the clock is not set."""
     offset = _offset(at, zone)
-    start, end = span.start, span.start + _SECONDS
+    end = start + _HOUR
     # Clocks are set on whole quarters.
     before = after = int(at // _QUARTER) * _QUARTER
     while before > start and _offset(before - 1, zone) == offset:

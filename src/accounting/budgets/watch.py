@@ -66,15 +66,11 @@ class Watch:
             self._standings.pop(standing.key, None)
             self._standings[standing.key] = standing
             for applied in self._rules.of_counter(standing.key):
-                self._look(applied, standing)
+                self._look(applied)
         while len(self._standings) > _MOST:
             del self._standings[next(iter(self._standings))]
         while len(self._asked) > _MOST:
             del self._asked[next(iter(self._asked))]
-
-    def known(self, key: str) -> Standing | None:
-        """How a counter stood when it was last heard of."""
-        return self._standings.get(key)
 
     def due(self) -> list[tuple[str, str]]:
         """Marks to be set for thresholds that were passed; each is answered once."""
@@ -126,8 +122,8 @@ class Watch:
             return 0
         return standing.bound if applied.rule.hard else standing.cost
 
-    def _look(self, applied: Applied, standing: Standing) -> None:
-        spent = standing.bound if applied.rule.hard else standing.cost
+    def _look(self, applied: Applied) -> None:
+        spent = self._spent(applied)
         for threshold in applied.rule.thresholds:
             mark = (applied.key, f"{applied.rule.enforcement} {applied.rule.usd} {threshold}")
             if spent >= applied.limit * threshold and mark not in self._asked:

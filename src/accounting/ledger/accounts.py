@@ -13,7 +13,17 @@ from .matching import Subject
 from .store import Claim, Counted, Grant, Need, Refused, Standing
 from .sums import amounts
 
-__all__ = ["Account", "among", "drift_of", "ensure", "lease", "load", "registered", "save"]
+__all__ = [
+    "Account",
+    "among",
+    "drift_of",
+    "ensure",
+    "held_by",
+    "lease",
+    "load",
+    "registered",
+    "save",
+]
 
 WANTED_FOR: Final = 1_000_000
 """Microseconds for which a refusal keeps a counter wanted."""
@@ -165,9 +175,14 @@ def load(
         for key, amount, holders in among(db, _LEASED, wanted):
             accounts[key].leased, accounts[key].holders = int(amount), int(holders)
     if holder is not None:
-        for key, amount in among(db, _OWN + db.for_update, wanted, holder):
+        for key, amount in held_by(db, holder, wanted).items():
             accounts[key].own = amount
     return accounts
+
+
+def held_by(db: Database, holder: str, keys: Iterable[str]) -> dict[str, int]:
+    """A holder's leases of these counters, which stay as they are until the transaction ends."""
+    return dict(among(db, _OWN + db.for_update, keys, holder))
 
 
 def save(db: Database, holder: str, leases: Mapping[str, int]) -> None:

@@ -71,7 +71,7 @@ class Drain:
     """A store that is opened when it is first needed, and again until that works.
 
     Args:
-        make: Makes the store, without connecting.
+        make: Makes the store, which need not be open yet.
         writer: Whose journal is booked.
         rules: What is counted.
         name: The ledger's, for messages.

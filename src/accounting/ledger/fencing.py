@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from .accounts import Account, among, load, save
+from .accounts import Account, among, held_by, load, save
 from .database import Database
 from .store import HandedOver
 
@@ -67,8 +67,7 @@ def lengthen(
         ]
     if old:
         return old
-    own = "SELECT key, amount FROM lease WHERE key IN ({}) AND holder = ? ORDER BY key"
-    held = dict(among(db, own + db.for_update, keys, holder))
+    held = held_by(db, holder, keys)
     save(db, holder, {key: held.get(key, 0) + amounts[key] for key in keys})
     return []
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -35,6 +36,7 @@ from .place import place_of
 from .recovery import adopt_dead
 from .row import Row
 from .store import Counted, Store
+from .stores import open_store
 
 __all__ = ["BookedListener", "Ledger"]
 
@@ -65,7 +67,7 @@ class Ledger:
         base: The configuration's folder, for relative paths.
         ask: The rules whose counters listeners want to hear about.
         rules: What is counted; registered in the database when it is opened.
-        store: Makes another store than the configuration's. It is not open yet.
+        store: Makes another store than the configuration's, which need not be open yet.
         files: Another file system.
         timer: Seconds, to measure the disk with; called from several threads.
 
@@ -90,7 +92,7 @@ class Ledger:
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         place = place_of(config, base)
-        self._make = store or _store_of(place.url)
+        self._make = store or functools.partial(open_store, place.url)
         self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._place = place
         self._fails = config.fails
@@ -444,12 +446,3 @@ def _look_at(future: asyncio.Future[_T]) -> None:
     # Where every waiter is gone, nobody else asks; asyncio would complain of that.
     with contextlib.suppress(asyncio.CancelledError):
         future.exception()
-
-
-def _store_of(url: str) -> Callable[[], Store]:
-    def make() -> Store:
-        from .stores import open_store
-
-        return open_store(url)
-
-    return make

@@ -15,7 +15,16 @@ from .database import Database
 from .row import Row
 from .store import Counted
 
-__all__ = ["Condition", "Keyring", "Subject", "between", "conditions", "in_nano", "stamp"]
+__all__ = [
+    "Condition",
+    "Keyring",
+    "Subject",
+    "between",
+    "conditions",
+    "in_nano",
+    "made_at",
+    "stamp",
+]
 
 _QUARTER: Final = 900
 _LAST_STAMP: Final = 2**48 - 1
@@ -115,6 +124,11 @@ class Keyring:
 def stamp(microseconds: int) -> bytes:
     """What ids of that moment begin with."""
     return max(0, min(microseconds // 1000, _LAST_STAMP)).to_bytes(6, "big")
+
+
+def made_at(identifier: bytes) -> int:
+    """When an id was made, to the millisecond; in microseconds."""
+    return int.from_bytes(identifier[:6], "big") * 1000
 
 
 def between(since: int | None, until: int | None, drift: int) -> Condition:

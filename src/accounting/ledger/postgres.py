@@ -14,6 +14,7 @@ from ...completion import Usage
 from ...errors import LedgerError
 from .columns import COLUMNS, from_columns, to_columns
 from .database import Mode, Values
+from .matching import made_at, stamp
 from .migrations import VERSION, pending
 from .months import Months, partitions
 from .row import Row
@@ -251,7 +252,7 @@ class PostgresDatabase:
             f"SELECT count({lock}(number)) FROM (SELECT DISTINCT"  # noqa: S608
             f" hashtextextended(key, {_TOKENS}) AS number FROM unnest(?::text[]) AS given (key)"
             " ORDER BY number) AS ordered",
-            ([key.replace("\0", "␀") for key in keys],),
+            (_clean(keys),),
         )
 
     def set_counters(self, amounts: Sequence[tuple[int, int, str]]) -> None:
@@ -261,7 +262,7 @@ class PostgresDatabase:
             "UPDATE counter SET bound = given.bound, cost = given.cost"
             " FROM unnest(?::bigint[], ?::bigint[], ?::text[]) AS given (bound, cost, key)"
             " WHERE counter.key = given.key",
-            (bounds, costs, [key.replace("\0", "␀") for key in keys]),
+            (bounds, costs, _clean(keys)),
         )
 
     def drop_rows(self, end: bytes, drift: int) -> bool:
@@ -270,11 +271,10 @@ class PostgresDatabase:
         What began after that, by another clock than its id's, is put into ``attempt_other``.
         """
         self.change("SET LOCAL lock_timeout = '10s'")
-        start = int.from_bytes(end[:6], "big") * 1000
-        first = max(0, start - drift) // 1000
+        start = made_at(end)
         newer = self.query(
             f"SELECT {_COLUMNS} FROM attempt WHERE id >= ? AND id < ? AND at >= ?",  # noqa: S608
-            [first.to_bytes(6, "big"), end, start],
+            [stamp(start - drift), end, start],
         )
         for month in sorted(partitions(self._open())):
             if month.plus(1).first <= end:

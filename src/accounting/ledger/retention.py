@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...errors import LedgerError
 from . import accounts as acc
 from .database import Database
-from .matching import Keyring, between
+from .matching import Keyring, between, made_at
 from .months import Month
 from .rollup import Run, fold, forget_below
 from .row import Row
@@ -43,7 +43,7 @@ def forget(db: Database, run: Run, before: int, now: int) -> int:
         LedgerError: The present month or the last one would go, or the rows are in use.
     """
     end = _end_of(before, now)
-    start = int.from_bytes(end, "big") * 1000
+    start = made_at(end)
 
     def settle() -> dict[Counted, int]:
         rules = acc.registered(db)

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from .database import Database, Mode, numbered
 from .gathering import FURTHER, HOURLY, Batch, Marks, further_of, hourly_of
 from .kept import HOUR, UNNOTED, together
-from .matching import Condition, stamp
+from .matching import Condition, made_at, stamp
 
 __all__ = [
     "GRACE",
@@ -160,7 +160,7 @@ def _most(db: Database) -> int:
 
 
 def _hour_of(identifier: bytes) -> int:
-    return int.from_bytes(identifier[:6], "big") * 1000 // HOUR * HOUR
+    return made_at(identifier) // HOUR * HOUR
 
 
 def _close(db: Database, seen: Marks, end: int) -> Marks:

@@ -12,7 +12,7 @@ from . import accounts as acc
 from .columns import COLUMNS, LARGEST, from_columns
 from .database import Database, Mode
 from .fencing import fence, hand_over, lengthen
-from .matching import Keyring, Subject, between, conditions
+from .matching import Keyring, Subject, between, conditions, made_at
 from .retention import forget
 from .rollup import booking_marks, forgotten, note_late, roll_up
 from .row import Row
@@ -111,7 +111,7 @@ class SqlStore:
         # Whatever clocks say: every row that is booked already began before "registered".
         newest = self._db.query("SELECT id FROM attempt ORDER BY id DESC LIMIT 1")
         if newest:
-            now = max(now, (_milliseconds(newest[0][0]) + 1) * 1000 + drift)
+            now = max(now, made_at(newest[0][0]) + 1000 + drift)
         self._db.change_each(
             "INSERT INTO rule (kind, value, period, timezone, registered_at)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -191,7 +191,7 @@ class SqlStore:
         return new, moved
 
     def _widen(self, rows: Sequence[Row], known: int) -> None:
-        drift = max((abs(_milliseconds(row.id) * 1000 - row.at) for row in rows), default=0)
+        drift = max((abs(made_at(row.id) - row.at) for row in rows), default=0)
         if drift > known:
             self._db.change(
                 "UPDATE drift SET microseconds = ? WHERE microseconds < ?",
@@ -215,7 +215,7 @@ class SqlStore:
             (writer, LARGEST),
         )
         new, moved = self._insert(rows)
-        held = dict(self._db.query("SELECT key, amount FROM lease WHERE holder = ?", (writer,)))
+        held = dict(self._db.query(_HELD, (writer,)))
         accounts = acc.load(self._db, {*moved, *held}, leases=False)
         for key, (bound, cost, _) in moved.items():
             accounts[key].count(bound, cost)
@@ -462,10 +462,6 @@ class SqlStore:
 
 def _changed(accounts: Mapping[str, acc.Account], before: Mapping[str, int]) -> dict[str, int]:
     return {key: a.own for key, a in accounts.items() if a.own != before[key]}
-
-
-def _milliseconds(identifier: bytes) -> int:
-    return int.from_bytes(identifier[:6], "big")
 
 
 def _nano(amount: int | None) -> int:

@@ -18,6 +18,7 @@ import msgspec
 from ...errors import LedgerError
 from .columns import COLUMNS, to_columns
 from .database import Mode, Values, numbered
+from .matching import made_at
 from .migrations import VERSION, pending
 from .row import Row
 
@@ -184,7 +185,7 @@ class SqliteDatabase:
     def drop_rows(self, end: bytes, drift: int) -> bool:
         """Delete some of the rows whose ids are below this one, and that began before its time."""
         del drift
-        start = int.from_bytes(end[:6], "big") * 1000
+        start = made_at(end)
         chosen = "SELECT id FROM attempt WHERE id < ? AND at < ? ORDER BY id LIMIT ?"
         gone = self.change(f"DELETE FROM attempt WHERE id IN ({chosen})", (end, start, _DROPPED))  # noqa: S608
         return gone < _DROPPED

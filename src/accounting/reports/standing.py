@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...config.budgets import BudgetRule
     from ..ledger.store import Store
 
-__all__ = ["EMPTY", "BudgetStatus", "budget_statuses", "status_of"]
+__all__ = ["EMPTY", "BudgetStatus", "budget_statuses", "is_of", "status_of"]
 
 
 class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +149,17 @@ def status_of(rule: BudgetRule, standing: Standing, now: dt.datetime) -> BudgetS
         closed=standing.closed and rule.hard,
         key=standing.key,
         **amounts,
+    )
+
+
+def is_of(status: BudgetStatus, rule: BudgetRule) -> bool:
+    """Whether a status is one of this rule's."""
+    return (status.rule, status.period, status.timezone, status.limit, status.hard) == (
+        rule.scope,
+        rule.period,
+        rule.timezone,
+        rule.usd,
+        rule.hard,
     )
 
 

@@ -1,9 +1,9 @@
 """How many tokens a prompt has: exactly where a tokenizer is at hand, else about, else at most.
 
 Three questions, three answers: :meth:`TokenCounter.estimate` at once, :meth:`TokenCounter.count`
-after loading the tokenizer where there is one, and :meth:`TokenCounter.upper_bound` for budgets,
-which must never be too low. No answer holds an event loop: what is long is tokenized in a thread,
-or not at all.
+after loading the tokenizer where there is one, and :meth:`TokenCounter.bound` for budgets, which
+must never be too low. No answer holds an event loop: what is long is tokenized in a thread, or not
+at all.
 """
 
 from __future__ import annotations

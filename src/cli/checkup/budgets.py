@@ -29,6 +29,8 @@ _MOST_SHOWN: Final = 20
 
 async def standing(case: Case) -> list[Result]:
     """What is spent of each."""
+    from ...accounting.reports.standing import is_of
+
     if not case.loaded:
         return []
     if not case.config.budgets:
@@ -42,7 +44,7 @@ async def standing(case: Case) -> list[Result]:
     found = await asyncio.to_thread(_asked, case)
     results: list[Result] = []
     for rule in rules:
-        own = [each for each in found if _is_of(each, rule)]
+        own = [each for each in found if is_of(each, rule)]
         if not own:
             results.append(ok(f"{_name(rule)}: {_dollars(rule.usd)}, none counted so far"))
         results += map(_status, own[:_MOST_SHOWN])
@@ -80,16 +82,6 @@ def _asked(case: Case) -> tuple[BudgetStatus, ...]:
         return budget_statuses(store, case.config.budgets, now)
     finally:
         store.close()
-
-
-def _is_of(status: BudgetStatus, rule: BudgetRule) -> bool:
-    return (status.rule, status.period, status.timezone, status.limit, status.hard) == (
-        rule.scope,
-        rule.period,
-        rule.timezone,
-        rule.usd,
-        rule.hard,
-    )
 
 
 def _status(status: BudgetStatus) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .buckets import Meter
 from .fleet import LEASE, FleetBucket, FleetSlots
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ...state.exchange import Fleet
 
 __all__ = ["SharedMeters"]
+
+M = TypeVar("M", FleetBucket, FleetSlots)
 
 
 class SharedMeters:
@@ -86,14 +88,40 @@ class SharedMeters:
         return [part for part in (self._rates, self._slots) if part.meters]
 
 
-class _Rates:
-    """The buckets' part."""
+class _Part(Generic[M]):
+    """The meters of one kind; ``answers`` says how many numbers their script has for each."""
+
+    answers: int
 
     def __init__(self, shared: SharedMeters) -> None:
         self.up = True
-        self.meters: list[FleetBucket] = []
+        self.meters: list[M] = []
         self._shared = shared
-        self._sent: list[FleetBucket] = []
+        self._sent: list[M] = []
+
+    def absorb(self, reply: Any) -> None:
+        """As `Part` says."""
+        width = self.answers
+        for place, meter in enumerate(self._sent):
+            meter.absorb([float(value) for value in reply[width * place : width * (place + 1)]])
+        self._sent = []
+        self._shared.wake()
+
+    def link_changed(self, up: bool) -> None:  # noqa: FBT001 - as Part says
+        """As `Part` says."""
+        shared = self._shared
+        self.up = up
+        if not up:
+            now = shared.time()
+            for meter in self.meters:
+                meter.go_local(shared.fleet.link.replicas, now)
+        shared.wake()
+
+
+class _Rates(_Part[FleetBucket]):
+    """The buckets' part."""
+
+    answers = 6
 
     def report(self) -> tuple[str, list[str], list[Any]] | None:
         """As `Part` says."""
@@ -109,26 +137,11 @@ class _Rates:
         self._sent = due
         return "rate", [link.key(shared.tag, meter.key) for meter in due], arguments
 
-    def absorb(self, reply: Any) -> None:
-        """As `Part` says."""
-        for place, meter in enumerate(self._sent):
-            meter.absorb([float(value) for value in reply[6 * place : 6 * place + 6]])
-        self._sent = []
-        self._shared.wake()
 
-    def link_changed(self, up: bool) -> None:  # noqa: FBT001 - as Part says
-        """As `Part` says."""
-        _change(self, self._shared, up=up)
-
-
-class _Slots:
+class _Slots(_Part[FleetSlots]):
     """The slots' part."""
 
-    def __init__(self, shared: SharedMeters) -> None:
-        self.up = True
-        self.meters: list[FleetSlots] = []
-        self._shared = shared
-        self._sent: list[FleetSlots] = []
+    answers = 5
 
     def report(self) -> tuple[str, list[str], list[Any]] | None:
         """As `Part` says."""
@@ -143,23 +156,3 @@ class _Slots:
             arguments += meter.report(meter.queued, now)
         self._sent = due
         return "slots", [link.key(shared.tag, meter.key) for meter in due], arguments
-
-    def absorb(self, reply: Any) -> None:
-        """As `Part` says."""
-        for place, meter in enumerate(self._sent):
-            meter.absorb([float(value) for value in reply[5 * place : 5 * place + 5]])
-        self._sent = []
-        self._shared.wake()
-
-    def link_changed(self, up: bool) -> None:  # noqa: FBT001 - as Part says
-        """As `Part` says."""
-        _change(self, self._shared, up=up)
-
-
-def _change(part: _Rates | _Slots, shared: SharedMeters, *, up: bool) -> None:
-    part.up = up
-    if not up:
-        now = shared.time()
-        for meter in part.meters:
-            meter.go_local(shared.fleet.link.replicas, now)
-    shared.wake()

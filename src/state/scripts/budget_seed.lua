@@ -7,6 +7,7 @@
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+-- The same name as budget.lua gives it, or that would believe nothing of this.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local line = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 if not run or not line then

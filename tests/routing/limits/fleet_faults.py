@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import random
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from .fleet_processes import ROOT, Given, Workers
+from ...state.server import SlowRoad
+from .fleet_processes import Given, Workers
 
 COUNT = 6
 RPM, TPM = 3000.0, 600_000.0
@@ -25,14 +21,7 @@ SETTLED = 0.3
 
 
 class WatchedWorkers(Workers):
-    def _start(self, setup: dict[str, Any]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.routing.limits.fault_worker", json.dumps(setup)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+    program: ClassVar = ["-m", "tests.routing.limits.fault_worker"]
 
     def linked(self) -> bool:
         """Whether every replica that lives has its Redis, as it says."""
@@ -40,8 +29,7 @@ class WatchedWorkers(Workers):
         return alive == {n for n, up in links(self.given()).items() if up} & alive
 
 
-@contextmanager
-def watched_workers(folder: Path, url: str) -> Iterator[WatchedWorkers]:
+def watched_workers(folder: Path, url: str) -> WatchedWorkers:
     """Six replicas that demand twice of what a limit of requests, and one of tokens, allow."""
     rules = [
         {"pattern": "requests/*", "rpm": RPM, "burst": BURST},
@@ -52,16 +40,7 @@ def watched_workers(folder: Path, url: str) -> Iterator[WatchedWorkers]:
         {"provider": "requests", "rate": 2 * RPM / 60 / COUNT, "tokens": (1, 1), **quick},
         {"provider": "tokens", "rate": 2 * TPM / 60 / 200 / COUNT, "tokens": (50, 350), **quick},
     ]
-    started = WatchedWorkers(folder, COUNT, {"url": url, "rules": rules, "demands": demands})
-    try:
-        yield started
-    finally:
-        for process in started.processes:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None and not pipe.closed:
-                    pipe.close()
+    return WatchedWorkers(folder, COUNT, {"url": url, "rules": rules, "demands": demands})
 
 
 class Stretch(NamedTuple):
@@ -153,42 +132,13 @@ def disagreed(given: Sequence[Given], stretch: Stretch) -> float:
     return seconds
 
 
-class RoughRoad:
+class RoughRoad(SlowRoad):
     """Hands bytes on to a server, each way after a time drawn between two bounds."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(port)
         self.between = (0.0, 0.0)
-        self.port = 0
-        self._target = port
         self._random = random.Random(1)
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._carry(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                await asyncio.sleep(self._random.uniform(*self.between))
-                sink.write(data)
-                await sink.drain()
-        sink.close()
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def to(cls, port: int) -> AsyncIterator[RoughRoad]:
-        road = cls(port)
-        listener = await asyncio.start_server(road._accept, "127.0.0.1", 0)
-        road.port = listener.sockets[0].getsockname()[1]
-        try:
-            yield road
-        finally:
-            listener.close()
-            for task in tuple(road._tasks):
-                task.cancel()
-            if road._tasks:
-                await asyncio.wait(road._tasks)
+    async def pause(self) -> None:
+        await asyncio.sleep(self._random.uniform(*self.between))

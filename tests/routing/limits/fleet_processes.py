@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parents[3]
-WORKER = Path(__file__).with_name("fleet_worker.py")
 
 
 class Given(NamedTuple):
@@ -22,6 +20,10 @@ class Given(NamedTuple):
 
 
 class Workers:
+    """Replicas as processes, none of which outlives the ``with`` block."""
+
+    program: ClassVar = [str(Path(__file__).with_name("fleet_worker.py"))]
+
     def __init__(self, folder: Path, count: int, setup: dict[str, Any]) -> None:
         self.files = [folder / f"{number}.given" for number in range(count)]
         self.processes = [
@@ -33,12 +35,23 @@ class Workers:
 
     def _start(self, setup: dict[str, Any]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, str(WORKER), json.dumps(setup)],
+            [sys.executable, *self.program, json.dumps(setup)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_ending: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None and not pipe.closed:
+                    pipe.close()
 
     def go(self) -> None:
         for process in self.processes:
@@ -67,17 +80,3 @@ class Workers:
                 what, amount, at = line.split()
                 rows.append(Given(worker, what, float(amount), float(at)))
         return sorted(rows, key=lambda row: row.at)
-
-
-@contextmanager
-def workers(folder: Path, count: int, setup: dict[str, Any]) -> Iterator[Workers]:
-    started = Workers(folder, count, setup)
-    try:
-        yield started
-    finally:
-        for process in started.processes:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None and not pipe.closed:
-                    pipe.close()

@@ -50,9 +50,11 @@ class Replica:
         if isinstance(lease, Lease):
             # When its place was taken, not when a busy machine came to write that down.
             self.note(provider, tokens, lease.sent_at)
-            await asyncio.sleep(self.random.uniform(*demand["seconds"]))
-            self.note(f"-{provider}", tokens, time.monotonic())
-            lease.settle(tokens, 0)
+            try:
+                await asyncio.sleep(self.random.uniform(*demand["seconds"]))
+            finally:
+                self.note(f"-{provider}", tokens, time.monotonic())
+                lease.settle(tokens, 0)
 
     async def demand(self, demand: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()

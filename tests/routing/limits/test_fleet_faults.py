@@ -159,7 +159,7 @@ async def test_a_limit_holds_while_redis_is_slow(server: RedisServer, tmp_path: 
             await asyncio.to_thread(wait_for, fleet.linked)
             await asyncio.sleep(BETWEEN)
 
-    async with RoughRoad.to(server.port) as road:
+    async with RoughRoad(server.port).built() as road:
         with watched_workers(tmp_path, f"redis://127.0.0.1:{road.port}/0") as fleet:
             trial = await asyncio.to_thread(Trial, fleet)
             await slow()

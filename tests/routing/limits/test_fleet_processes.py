@@ -17,7 +17,7 @@ import pytest
 
 from tests.steady import measured_again, steady
 
-from .fleet_processes import Given, workers
+from .fleet_processes import Given, Workers
 
 if TYPE_CHECKING:
     from tests.state.server import RedisServer
@@ -83,7 +83,7 @@ def test_six_processes_share_one_rate_and_two_of_them_are_killed(
     ]
     setup = {"url": server.url, "timeout": AMPLE, "rules": rules, "demands": demands}
     server.mend()
-    with workers(fresh(tmp_path), COUNT, setup) as fleet:
+    with Workers(fresh(tmp_path), COUNT, setup) as fleet:
         fleet.go()
         time.sleep(WARM_UP)
         spent = server.script_seconds()
@@ -130,7 +130,7 @@ def test_slots_are_never_exceeded_and_a_dead_workers_come_back(
         "demands": [demand],
     }
     server.mend()
-    with workers(fresh(tmp_path), COUNT, setup) as fleet:
+    with Workers(fresh(tmp_path), COUNT, setup) as fleet:
         fleet.go()
         time.sleep(4.0)
         killed = time.monotonic()
