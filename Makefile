@@ -18,7 +18,7 @@ PIP_INSTALL := $(PY) -m pip --disable-pip-version-check -qq install --no-input
 INSTALL := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate lint lint-style lint-format lint-types lint-floors format bench lock clean
+.PHONY: help demo test simulate attack lint lint-style lint-format lint-types lint-floors format bench lock clean
 
 help:  ## show this list
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGS='...']"
@@ -33,6 +33,12 @@ test: $(VENV)/.dev  ## run the tests (ARGS goes to pytest)
 # Without SEED 2,000 worlds, or ARGS='--seeds 20000 --first 2000'; with it that one, and its log.
 simulate: $(VENV)/.dev  ## run the router in seeded worlds under virtual time (SEED=N replays one)
 	@$(PY) -m tests.simulation $(SEED) $(ARGS)
+
+# In CI the same attacks run in small. Here: 8 processes with 200 calls each, killed and restarted, on
+# SQLite and PostgreSQL, and a fleet of 6 whose Redis is lost again and again.
+attack: $(VENV)/.dev  ## attack hard budgets and shared limits at full size (some ten minutes)
+	@SWITCHGEAR_FULL=1 SWITCHGEAR_FLEET_SECONDS=60 $(PY) -m pytest tests/integration \
+		tests/routing/limits/test_fleet_faults.py $(ARGS)
 
 lint: lint-style lint-format lint-types lint-floors  ## check style, format, types and the floors
 

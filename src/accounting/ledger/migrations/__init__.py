@@ -12,7 +12,7 @@ from ....errors import LedgerError
 
 __all__ = ["VERSION", "pending"]
 
-VERSION = 1
+VERSION = 2
 """The version of the tables that this code reads and writes."""
 
 
