@@ -58,7 +58,7 @@ format: $(VENV)/.dev  ## put the code in shape
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-bench: $(VENV)/.dev  ## measure
+bench: $(VENV)/.dev  ## time the import, and list the other benchmarks
 	@$(PY) -m benchmarks $(ARGS)
 
 # Locks hold for every supported Python and system at once. Versions stay as they are unless

@@ -1,1 +1,1 @@
-"""What Switchgear costs, measured. `make bench` runs all of it."""
+"""What Switchgear costs, measured. `make bench` times the import and lists the rest."""

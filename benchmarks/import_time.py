@@ -41,3 +41,7 @@ def main() -> None:
     for name, median in medians.items():
         print(f"  {name:<20}{median * 1000:8.1f} ms")
     print(f"  the import alone    {(ours - bare) * 1000:8.1f} ms   ({ours / bare:.2f} x)")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,12 +3,14 @@ r"""A FastAPI service over the gateway: an answer as JSON, an answer as a stream
 ::
 
     pip install fastapi uvicorn
-    export SWITCHGEAR_CONFIG=switchgear.toml           # or only keys: see Router.from_env
-    uvicorn --app-dir examples fastapi_app:app --workers 2
+    export SWITCHGEAR_CONFIG=examples/adr-004.toml     # or only keys: see Router.from_env
+    switchgear config check && uvicorn --app-dir examples fastapi_app:app --workers 2
 
     curl localhost:8000/v1/complete -H 'X-Agent-Id: qa-1' -H 'X-Project-Id: syndarix' \
          --json '{"messages": [{"role": "user", "content": "hi"}], "agent_type": "QA Engineer"}'
     curl localhost:8000/v1/spend/syndarix
+
+With more than one worker, uvicorn's own exit code is 0 also where the configuration is wrong.
 
 Whoever leaves before the end is not paid for to the end: the call is cancelled, the provider's
 connection closed, and what it cost until then booked.

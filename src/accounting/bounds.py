@@ -18,8 +18,9 @@ import msgspec
 
 from .money import Pico
 from .prices.dearest import Open, dearest
-from .request_terms import Family, Terms, Unbounded, family_of, terms_of
+from .request_terms import Family, Terms, family_of, terms_of
 from .tokens.prompt_bounds import byte_bound
+from .unbounded import Unbounded, unbounded_field
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -50,13 +51,24 @@ class Worst(msgspec.Struct, frozen=True):
 
 
 _FREE: Final = Worst(0, 0, 0)
-_NO_PRICE: Final = Unbounded("model", "it has no price; add it to the price table")
+_NO_PRICE: Final = Unbounded("model", "has no price", "add its price in [pricing]")
 _ENDLESS: Final = Unbounded(
-    "max_tokens", "it is not set or does not limit reasoning, and no longest answer is known"
+    "max_tokens",
+    "is not set, and the model's longest answer is not known",
+    "set it in the call, the entry or the group",
+)
+_THINKS_ON: Final = Unbounded(
+    "max_tokens",
+    "does not limit this model's reasoning, and its longest answer is not known",
+    "set max_output_tokens of the model in its provider's table",
 )
 _UNSEEN: Final = Unbounded(
     "messages",
-    "a part of them has no documented maximum, and the model's context window is not known",
+    "have a part without a documented maximum, and the model's context window is not known",
+    "set context_window of the model in its provider's table",
+)
+_BY_ITSELF: Final = Unbounded(
+    "model", "searches or runs code at the vendor by itself", "use another one"
 )
 
 # The least that OpenAI's Responses API takes: the adapter raises what is below it.
@@ -117,10 +129,11 @@ def worst_case(
     if isinstance(terms, Unbounded):
         return terms
     if _ACTS_BY_ITSELF.search(model):
-        return Unbounded("model", "it searches or runs code at the vendor by itself")
+        return _BY_ITSELF
     prompt = tokens.bound(request, model, exact=exact)
     if prompt.why:
-        return Unbounded("tools", prompt.why)
+        way = "leave it out, and give tools that run on your side"
+        return Unbounded("tools", prompt.why, way)
     marks = max(prompt.marks, terms.marks)
     asked = Open(
         family, terms.tier, terms.fast, terms.everywhere, marks, prompt.audio, terms.speaks
@@ -133,9 +146,11 @@ def worst_case(
     if longest is None:
         return _UNSEEN
     sent = max_tokens or limits.usual or limits.answer
-    answer = _longest_answer(sent, family, kind, terms, limits) if sent is not None else None
-    if answer is None:
+    if sent is None:
         return _ENDLESS
+    answer = _longest_answer(sent, family, kind, terms, limits)
+    if answer is None:
+        return _THINKS_ON
     return Worst(rates.amount(longest, answer), longest, answer, sent)
 
 
@@ -162,7 +177,7 @@ def worst_embedding(
         return _FREE
     unknown = next((name for name in extra if name not in _EMBEDDING_FIELDS), None)
     if unknown is not None:
-        return Unbounded(f"extra.{unknown}", "is not known to leave the cost of a call alone")
+        return unbounded_field(unknown)
     rates = dearest(prices, kind, model, day, Open(family_of(kind)))
     if rates is None:
         return _NO_PRICE
@@ -220,6 +235,6 @@ def _unpriced(prices: PriceTable, kind: str, model: str, day: dt.date, terms: Te
     if prices.lookup(kind, model, day) is None:
         return _NO_PRICE
     if terms.fast:
-        return Unbounded("extra.speed", "has no price for this model; add it to the price table")
-    reason = f"{terms.tier!r} has no price for this model; add it to the price table"
-    return Unbounded("extra.service_tier", reason)
+        return unbounded_field("speed", "asks for 'fast', which has no price for this model")
+    reason = f"asks for {terms.tier!r}, which has no price for this model"
+    return unbounded_field("service_tier", reason)

@@ -16,22 +16,11 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from .tokens.prompt_bounds import Marks, byte_bound, schema_bound
+from .unbounded import UNKNOWN, Unbounded, unbounded_field, unbounded_header
 
-__all__ = ["Family", "Terms", "Unbounded", "family_of", "terms_of"]
+__all__ = ["Family", "Terms", "family_of", "terms_of"]
 
 Family: TypeAlias = Literal["anthropic", "openai", "ollama", "compatible"]
-
-
-class Unbounded(msgspec.Struct, frozen=True):
-    """Why nothing bounds what an attempt can cost.
-
-    Attributes:
-        param: What has no bound, as an error would name it: ``tools``, ``extra.background``.
-        reason: Why, in words that go on from it.
-    """
-
-    param: str
-    reason: str
 
 
 class Terms(msgspec.Struct):
@@ -92,15 +81,14 @@ def terms_of(
             continue
         reading = readings.get(name)
         if reading is None:
-            reason = "is not known to leave the cost of a call alone"
-        else:
-            reason = reading(terms, value)
+            return unbounded_field(name)
+        reason = reading(terms, value)
         if reason:
-            return Unbounded(f"extra.{name}", reason)
+            return unbounded_field(name, reason)
     for name, value in headers.items():
         reason = _read_header(terms, name.lower(), value)
         if reason:
-            return Unbounded(f"extra_headers.{name}", reason)
+            return unbounded_header(name, reason)
     return terms
 
 
@@ -233,7 +221,7 @@ def _betas(terms: Terms, value: Any) -> str:
         if beta.startswith("context-1m-"):
             terms.window = 1_000_000
         elif not beta.startswith(_HARMLESS_BETAS):
-            return f"asks for {beta}, which is not known to leave the cost of a call alone"
+            return f"asks for {beta}, which {UNKNOWN}"
     return ""
 
 
@@ -257,7 +245,7 @@ def _read_header(terms: Terms, name: str, value: str) -> str:
         return _betas(terms, value)
     if name in _HARMLESS_HEADERS or not name.startswith(_VENDORS_HEADERS):
         return ""
-    return "is not known to leave the cost of a call alone"
+    return UNKNOWN
 
 
 # -- the tables ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failure import WRONG_CONFIG
-from .output import complain, say, show_table, write_json
+from .output import complain, say, write_json
 from .setup import config_option, load_config
 
 if TYPE_CHECKING:
@@ -38,14 +38,12 @@ def check(path: str | None, config_path: str | None, *, as_json: bool) -> None:
     from ..routing.promises import broken_promises
     from ..routing.providers import Providers
 
-    if path is not None and config_path is not None and path != config_path:
-        message = "FILE and --config name two files: give one of them"
-        raise click.UsageError(message)
+    named = _one_file(path, config_path)
     findings: list[Finding] = []
-    source = path or config_path or ""
+    source = named or ""
     groups = 0
     try:
-        loaded = load_config(path or config_path, silent=True)
+        loaded = load_config(named, silent=True)
     except ConfigError as exc:
         if not as_json and not exc.errors:
             raise
@@ -69,24 +67,30 @@ def check(path: str | None, config_path: str | None, *, as_json: bool) -> None:
 
 
 @config.command()
+@click.argument("path", metavar="[FILE]", required=False)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
-def show(config_path: str | None, *, as_json: bool) -> None:
-    """Show the configuration in force, without its secrets."""
-    shown = load_config(config_path).redacted()
+def show(path: str | None, config_path: str | None, *, as_json: bool) -> None:
+    """Show the configuration in force, without its secrets.
+
+    That of FILE; without one, that which the other commands would use. What is not written in it
+    is shown as it holds then.
+    """
+    from .settings import in_force, show_settings
+
+    shown = in_force(load_config(_one_file(path, config_path)))
     if as_json:
         write_json(shown)
-        return
-    say(f"from {shown['source'] or 'the environment'}")
-    if shown["providers"]:
-        say()
-        show_table("providers", ("provider", "plugin", "key", "address"), _providers(shown))
-    if shown["groups"]:
-        say()
-        show_table("groups", ("group", "chain", "for"), _groups(shown))
-    if shown["agents"]:
-        say()
-        show_table("agents", ("agent type", "group"), list(shown["agents"].items()))
+    else:
+        show_settings(shown)
+
+
+def _one_file(path: str | None, config_path: str | None) -> str | None:
+    """FILE or ``--config``, which mean the same here."""
+    if path is not None and config_path is not None and path != config_path:
+        message = "FILE and --config name two files: give one of them"
+        raise click.UsageError(message)
+    return path or config_path
 
 
 def _provider_mistakes(loaded: Config, providers: Providers) -> list[str]:
@@ -113,34 +117,3 @@ def _report(source: str, errors: list[str], findings: list[Finding]) -> dict[str
         "errors": errors,
         "findings": [msgspec.structs.asdict(finding) for finding in findings],
     }
-
-
-def _providers(shown: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            provider["plugin"],
-            _key(provider),
-            provider["base_url"] or "the vendor's",
-        )
-        for name, provider in shown["providers"].items()
-    ]
-
-
-def _key(provider: dict[str, Any]) -> str:
-    key = provider["api_key"] or "-"
-    return f"{key} (missing)" if provider["missing"] else key
-
-
-def _groups(shown: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (name, " → ".join(map(_link, group["chain"])), group["use"] or "-")
-        for name, group in shown["groups"].items()
-    ]
-
-
-def _link(entry: Any) -> str:
-    """One link of a chain: a model, or the models of a pool."""
-    if isinstance(entry, list):
-        return f"[{' | '.join(map(_link, entry))}]"
-    return str(entry["model"]) if isinstance(entry, dict) else str(entry)

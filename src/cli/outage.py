@@ -45,7 +45,10 @@ _KEYS = {"SIMULATED_KEY": "any"}
 
 @contextlib.contextmanager
 def outage() -> Iterator[Config]:
-    """ADR-004's chain, its first step overloaded and its second rate-limited."""
+    """ADR-004's chain, its first step overloaded and its second rate-limited.
+
+    Nothing of it is the user's: its ledger is in memory, and it has no budgets, cache or state.
+    """
     with SimulatedProviders() as simulated:
         simulated.anthropic.always(Fault.overloaded())
         simulated.openai.always(Fault.rate_limit(retry_after=30, message=_TOO_FAST))
@@ -54,7 +57,14 @@ def outage() -> Iterator[Config]:
             "openai": {"api_key": "env:SIMULATED_KEY", "base_url": simulated.openai.base_url},
         }
         group = {"use": "Complex analysis, architecture", "chain": list(CHAIN)}
-        yield Config.from_dict({"providers": providers, "groups": {GROUP: group}}, environ=_KEYS)
+        mapping = {
+            "providers": providers,
+            "groups": {GROUP: group},
+            # What is simulated does not belong into the user's own books, under the names of real
+            # providers: it would count in budgets, reports and against a vendor's bill.
+            "ledger": {"url": "memory:"},
+        }
+        yield Config.from_dict(mapping, environ=_KEYS)
 
 
 async def ask(router: Router, question: str) -> Completion:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import complain, is_terminal, say, show_table, write_json
+from .output import complain, is_terminal, say, show_table, warn, write_json
 from .setup import config_option, load_config
 
 if TYPE_CHECKING:
+    from ..accounting.prices.check import Report
     from ..accounting.prices.diff import Difference
     from ..accounting.prices.listing import Listed
     from ..accounting.prices.table import PriceTable
@@ -21,6 +22,7 @@ __all__ = ["prices"]
 
 _DIFFERENT = 1
 _NOTHING = 1
+_ONE_SIDED = "only one of the two states it"
 _COLUMNS = (
     *("model", "$/M in", "$/M out", "cache read", "cache write", "1 h write", "window", "notes"),
 )
@@ -80,7 +82,12 @@ def show(
 
     table = _table(config_path)
     found = listed(table, _day(on), providers=_known(table, providers))
-    _list(matching(found, pattern, table) if pattern else found, as_json=as_json)
+    if pattern:
+        hint = f"switchgear prices search {pattern.strip('*?')} looks at vendors and notes too"
+        found = matching(found, pattern, table)
+    else:
+        hint = "another --provider or --on has some"
+    _list(found, as_json=as_json, hint=hint)
 
 
 @prices.command()
@@ -105,7 +112,8 @@ def search(
 
     table = _table(config_path)
     found = listed(table, _day(on), providers=_known(table, providers))
-    _list(searched(found, words), as_json=as_json)
+    hint = "fewer or shorter words find more; switchgear prices lists every model"
+    _list(searched(found, words), as_json=as_json, hint=hint)
 
 
 @prices.command()
@@ -129,7 +137,7 @@ def diff(other: Path, on: dt.datetime | None, *, whole: bool, as_json: bool) -> 
 
     ours = default_prices()
     theirs = read_table(other, over=None if whole else ours)
-    _differ(compare(ours, theirs, _day(on)), "OTHER", as_json=as_json)
+    _differ(compare(ours, theirs, _day(on)), as_json=as_json)
 
 
 @prices.command()
@@ -138,7 +146,7 @@ def diff(other: Path, on: dt.datetime | None, *, whole: bool, as_json: bool) -> 
     "--all",
     "everything",
     is_flag=True,
-    help="Also what only one of the two states: models, kinds of tokens, tiers, fees.",
+    help="Show what only one of the two states too: models, kinds of tokens, tiers, fees.",
 )
 @_on
 @_json
@@ -147,15 +155,42 @@ def check(
 ) -> None:
     """Compare the package's prices with an installed genai-prices.
 
-    Exit code 1 where they differ. pricing.toml says why it differs where it means to.
+    Each difference is shown, with the reason where it is there on purpose. Exit code 1 where one
+    has none. What only one of the two states (a model, a kind of tokens, a tier, a fee) is no
+    difference: it is counted, and listed with --all.
     """
     from ..accounting.prices.check import check as check_prices
     from ..accounting.prices.table import default_prices
 
     table = default_prices()
-    chosen = _known(table, providers)
-    found = check_prices(table, _day(on), providers=chosen, everything=everything)
-    _differ(found, "genai-prices", as_json=as_json)
+    report = check_prices(table, _day(on), providers=_known(table, providers))
+    shown = [(each, "") for each in report.unexplained]
+    shown += report.explained
+    if everything:
+        shown += [(each, _ONE_SIDED) for each in report.one_sided]
+    if as_json:
+        write_json([{**_plain(each), "reason": reason or None} for each, reason in shown])
+    elif shown:
+        rows = [(*_row(each), reason) for each, reason in shown]
+        columns = ("model", "what", "here", "genai-prices", "why")
+        show_table("differences", columns, rows, note="why")
+    else:
+        say("no differences", fg="green")
+    _sum_up(report, everything=everything)
+    if report.unexplained:
+        raise click.exceptions.Exit(_DIFFERENT)
+
+
+def _sum_up(report: Report, *, everything: bool) -> None:
+    """How the comparison went, for people: on the standard error."""
+    bad, good = len(report.unexplained), len(report.explained)
+    told = f"genai-prices {report.version}: {good} explained differences, {bad} without a reason"
+    say(told, err=True, fg="red" if bad else "green")
+    if report.one_sided and not everything:
+        say(f"not shown, as only one of the two states it: {report.left_out()}", err=True)
+        say("hint: --all shows them too", err=True)
+    for line in report.stale:
+        warn(f"an explanation is out of date, there is no such difference: {line}")
 
 
 def _table(config_path: str | None) -> PriceTable:
@@ -185,11 +220,11 @@ def _day(on: dt.datetime | None) -> dt.date:
     return on.date() if on is not None else dt.datetime.now(dt.UTC).date()
 
 
-def _list(found: Sequence[Listed], *, as_json: bool) -> None:
+def _list(found: Sequence[Listed], *, as_json: bool, hint: str) -> None:
     if not found:
         if as_json:
             write_json([])
-        complain("there is no such model", hint="switchgear prices search WORDS")
+        complain("there is no such model", hint=hint)
         raise click.exceptions.Exit(_NOTHING)
     if as_json:
         import msgspec
@@ -207,21 +242,26 @@ def _list(found: Sequence[Listed], *, as_json: bool) -> None:
     show_table("USD per million tokens", _COLUMNS, rows, note="notes")
 
 
-def _differ(found: Sequence[Difference], other: str, *, as_json: bool) -> None:
+def _differ(found: Sequence[Difference], *, as_json: bool) -> None:
     if as_json:
-        import msgspec
-
-        write_json([msgspec.structs.asdict(each) for each in found])
+        write_json([_plain(each) for each in found])
     elif found:
-        rows = [
-            (f"{each.provider}/{each.model}", each.what, _cell(each.ours), _cell(each.theirs))
-            for each in found
-        ]
-        show_table("differences", ("model", "what", "here", other), rows)
+        rows = [_row(each) for each in found]
+        show_table("differences", ("model", "what", "here", "OTHER"), rows)
     else:
         say("no differences", fg="green")
     if found:
         raise click.exceptions.Exit(_DIFFERENT)
+
+
+def _plain(each: Difference) -> dict[str, Any]:
+    import msgspec
+
+    return msgspec.structs.asdict(each)
+
+
+def _row(each: Difference) -> tuple[str, str, str, str]:
+    return f"{each.provider}/{each.model}", each.what, _cell(each.ours), _cell(each.theirs)
 
 
 def _cell(value: Any) -> str:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .failure import CALL_FAILED
+from .failure import CALL_FAILED, WRONG_REQUEST
 from .ledger import ledger_option, opened_ledger, read_config
 from .output import is_terminal, say, show_table, warn, write_json
 from .setup import config_option
 
 if TYPE_CHECKING:
     from ..accounting.reports.exports.values import Export
-    from ..accounting.reports.reconcile import Difference, Reconciliation, Tolerance
+    from ..accounting.reports.reconciliation import Difference, Reconciliation, Tolerance, Verdict
 
 __all__ = ["reconcile"]
 
 _COLUMNS = ("day", "model", "figure", "ledger", "export", "difference", "why")
 _NUMBERS = ("ledger", "export", "difference")
+_CODES: Final[Mapping[Verdict, int]] = {
+    "agree": 0,
+    "differ": CALL_FAILED,
+    "incomplete": WRONG_REQUEST,
+    "nothing compared": WRONG_REQUEST,
+}
 
 
 @click.command()
@@ -67,7 +74,11 @@ def reconcile(
 
     Anthropic's usage and cost reports of the Admin API (JSON) and the Console's exports (CSV);
     OpenAI's usage and costs APIs (JSON) and the dashboard's exports (CSV). Every difference is
-    listed, by day (UTC) and model. Exit code 1 where there is one.
+    listed, by day (UTC) and model. What the ledger has of a time that FILE covers and FILE has not
+    is one, too.
+
+    Exit code 0 where both agree, 1 where there is a difference, 2 where there is none but nothing
+    follows from that: pages of FILE are missing, or neither side has anything to compare.
     """
     from ..accounting.reports.exports.reader import read_export
     from ..accounting.reports.reconcile import reconcile as compare
@@ -84,13 +95,13 @@ def reconcile(
         write_json(_plain(found))
     else:
         _show(found)
-    if found.differences:
-        raise click.exceptions.Exit(CALL_FAILED)
+    if code := _CODES[found.verdict]:
+        raise click.exceptions.Exit(code)
 
 
 def _tolerance(given: str | None) -> Tolerance:
     from ..accounting.money import exact_decimal
-    from ..accounting.reports.reconcile import NONE, Tolerance
+    from ..accounting.reports.reconciliation import NONE, Tolerance
 
     if given is None:
         return NONE
@@ -130,7 +141,7 @@ def _show(found: Reconciliation) -> None:
     from ..accounting.reports.figures import times
 
     if found.since is None or found.until is None:
-        say(f"{found.form} is empty: nothing to compare")
+        say(f"{found.form} covers no time: nothing was compared", fg="red")
         return
     say(
         f"{found.form}, {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC, beside "
@@ -149,14 +160,23 @@ def _show(found: Reconciliation) -> None:
         )
     for note in found.notes:
         warn(note)
-    count = len(found.differences)
-    if count:
-        say(
-            f"{count:,} of {times(found.compared, 'figure')} differ{'s' if count == 1 else ''}",
-            fg="red",
+    say(_conclusion(found), fg="green" if found.verdict == "agree" else "red")
+
+
+def _conclusion(found: Reconciliation) -> str:
+    from ..accounting.reports.figures import times
+
+    count, figures = len(found.differences), times(found.compared, "figure")
+    if found.verdict == "differ":
+        return f"{count:,} of {figures} differ{'s' if count == 1 else ''}"
+    if found.verdict == "incomplete":
+        return (
+            f"no difference in {figures}, but FILE is incomplete: add the pages that follow, or "
+            "export it with a higher limit"
         )
-    else:
-        say(f"no difference in {times(found.compared, 'figure')}", fg="green")
+    if found.verdict == "nothing compared":
+        return "nothing was compared: neither side has anything billed in that time"
+    return f"no difference in {figures}"
 
 
 def _row(each: Difference) -> tuple[str, ...]:
@@ -189,4 +209,9 @@ def _plain(found: Reconciliation) -> dict[str, Any]:
     differences = [
         {**msgspec.structs.asdict(each), "difference": each.by} for each in found.differences
     ]
-    return {"agree": not differences, **msgspec.structs.asdict(found), "differences": differences}
+    return {
+        "agree": found.verdict == "agree",
+        "verdict": found.verdict,
+        **msgspec.structs.asdict(found),
+        "differences": differences,
+    }

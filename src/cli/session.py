@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..routing.router import Router
+from .notices import Notices, noticed
 from .output import warn
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ class Session:
     readline can put the terminal in order; so the loop rests meanwhile. Ctrl-C during ``run``
     cancels what runs, lets it clean up and becomes ``KeyboardInterrupt``.
 
+    What the library warns of meanwhile (a ledger that can't be written, a cache that is away) is
+    shown when a piece of work is over.
+
     Args:
         config: What the router serves.
 
@@ -39,10 +44,15 @@ class Session:
     def __init__(self, config: Config) -> None:
         self.router = Router(config)
         self._runner = asyncio.Runner()
+        self._notices = Notices()
+        self._resources = contextlib.ExitStack()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it, and wait for its end."""
-        return self._runner.run(_after_a_rest(work))
+        try:
+            return self._runner.run(_after_a_rest(work))
+        finally:
+            self._notices.show()
 
     def check(self, model: str) -> None:
         """Make sure, before anybody types a word, that there is such a group or model.
@@ -55,7 +65,10 @@ class Session:
             self.router.capabilities(model)
 
     def __enter__(self) -> Self:
-        self._runner.__enter__()
+        self._resources.enter_context(noticed(self._notices))
+        # After the loop's own end too, which waits for its threads.
+        self._resources.callback(self._notices.show)
+        self._resources.enter_context(self._runner)
         return self
 
     def __exit__(
@@ -67,7 +80,7 @@ class Session:
         try:
             self._runner.run(_close(self.router))
         finally:
-            self._runner.__exit__(exc_type, exc, traceback)
+            self._resources.__exit__(exc_type, exc, traceback)
 
 
 async def _after_a_rest(work: Coroutine[Any, Any, T]) -> T:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .output import warn
+from .notices import noticed
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -50,7 +49,7 @@ def load_config(path: str | None, *, model: str | None = None, silent: bool = Fa
     from ..config import Config
     from ..errors import ConfigError
 
-    click.get_current_context().with_resource(_log_shown(silent=silent))
+    click.get_current_context().with_resource(noticed(logging.NullHandler() if silent else None))
     if path is not None:
         return Config.from_file(path)
     named = os.environ.get("SWITCHGEAR_CONFIG", "").strip()
@@ -98,22 +97,3 @@ def _is_reference(model: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-class _Shown(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        # What happens to a call is told by its error and its trace.
-        if record.name == "switchgear.config":
-            warn(record.getMessage())
-
-
-@contextlib.contextmanager
-def _log_shown(*, silent: bool) -> Iterator[None]:
-    """The configuration's warnings appear as the command's own while it runs."""
-    log = logging.getLogger("switchgear")
-    handler = logging.NullHandler() if silent else _Shown(logging.WARNING)
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)

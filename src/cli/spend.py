@@ -30,7 +30,8 @@ _FIGURES = ("cost", "at most", "calls", "failed", "input", "output")
     multiple=True,
     metavar="COLUMN",
     help="agent, project, agent_type, run, session, api_key, group, provider, model, outcome, "
-    "hour, day, month or tag:NAME; may be given several times.  [default: project, model]",
+    "hour, day, month or tag:NAME; several with commas between them, or by giving this again.  "
+    "[default: project,model]",
 )
 @click.option(
     "--since",
@@ -54,13 +55,15 @@ _FIGURES = ("cost", "at most", "calls", "failed", "input", "output")
 @click.option("--timezone", default="UTC", show_default=True, help="Where days begin.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV, every figure exact.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, every figure exact.")
-@click.option("--plot", "as_plot", is_flag=True, help="As bars.")
+@click.option(
+    "--plot", "as_plot", is_flag=True, help="As bars in the terminal; --html writes charts."
+)
 @click.option(
     "--html",
     "html_path",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Charts and tables into one file that needs nothing else.",
+    help="Charts and tables into one file that needs nothing else. --plot draws in the terminal.",
 )
 @ledger_option
 @config_option
@@ -92,6 +95,7 @@ def spend(
     if as_csv + as_json + as_plot > 1:
         message = "--csv, --json and --plot are three ways to show it: give one of them"
         raise click.UsageError(message)
+    by = tuple(name.strip() for each in by for name in each.split(","))
     now = dt.datetime.now(dt.UTC)
     query = spend_query(
         by=by or ("project", "model"),

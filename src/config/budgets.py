@@ -36,7 +36,7 @@ _LARGEST: Final = Decimal(1_000_000_000)
 
 
 class Downgrade(msgspec.Struct, frozen=True):
-    """What becomes of groups once much of a budget is spent.
+    """What becomes of groups once much of a budget is spent, or too little of a hard one is left.
 
     Attributes:
         at: The part of the budget, above 0 and below 1, from which it holds.

@@ -239,6 +239,7 @@ class Booking:
             reserved=used,
         )
         self._waiting = books.ledger.end(row)
+        books.budgets.settled(row, books.ledger.position)
         if holding is not None:
             books.budgets.journalled(holding, used, books.ledger.position)
         books.closed()

@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..providers.base import Reply
 from .cached_stream import CachedStream
+from .call import RoutedCall
 
 if TYPE_CHECKING:
     from ..caching.cache import Asked, Live, Ticket
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..config.cache import CacheConfig
     from ..decision import Trace
-    from .call import RoutedCall
     from .providers import Providers
     from .streaming import CompletionStream
 
@@ -310,8 +310,8 @@ class CachedCall:
         return recorder.trace()
 
     async def _live(self, emit: Emit | None = None) -> Made:  # noqa: ARG002 - no stream
-        answered = await self.call.within_budget()
-        return self.made(answered, await answered.complete())
+        answered, completion = await self.call.within_budget(RoutedCall.complete)
+        return self.made(answered, completion)
 
 
 def _origin(answer: Answer) -> str:

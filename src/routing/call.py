@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from ..completion import Completion, StreamEvent, TokenCount
 from ..credentials import hide
 from ..decision import Outcome
 from ..errors import (
+    BudgetExceededError,
     ContentFilterError,
     LedgerError,
     PluginError,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .turn import Limits
 
 __all__ = ["Opened", "RoutedCall", "let_go"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("switchgear.routing")
 _DECLINED = frozenset({"refusal", "content_filter"})
@@ -95,7 +98,7 @@ class RoutedCall:
         settler: Settler,
         pools: Pools,
         again: Callable[[ChatRequest, Completion], RoutedCall],
-        cheaper: Callable[[], Awaitable[RoutedCall | None]] | None,
+        cheaper: Callable[[BudgetExceededError | None], Awaitable[RoutedCall | None]] | None,
         before: Completion | None,
         idle_timeout: float | None,
     ) -> None:
@@ -137,17 +140,41 @@ class RoutedCall:
         """A stream from the first candidate that sends a first token."""
         return await self._failover.run(self._open_once, self._lost)
 
-    async def within_budget(self) -> RoutedCall:
-        """The call in its place where a budget exchanges its group for a cheaper one; else it.
+    async def within_budget(
+        self, make: Callable[[RoutedCall], Awaitable[T]]
+    ) -> tuple[RoutedCall, T]:
+        """Make the call, or another in its place where a budget exchanges its group.
+
+        That is so once enough is spent, and where a hard budget has too little left for all of
+        the group's models.
+
+        Args:
+            make: :meth:`complete` or :meth:`open`.
+
+        Returns:
+            The call that was made, and what came of it.
+        """
+        call = await self.exchanged(None) or self
+        while True:
+            try:
+                return call, await make(call)
+            except BudgetExceededError as refusal:
+                cheaper = await call.exchanged(refusal)
+                if cheaper is None:
+                    raise
+                call = cheaper
+
+    async def exchanged(self, refusal: BudgetExceededError | None) -> RoutedCall | None:
+        """The call in a cheaper group; ``None`` where it stays in its own.
 
         Where the budget can't be asked, or not in time, that is for the attempts to find out.
         """
         if self._cheaper is None:
-            return self
+            return None
         with contextlib.suppress(TimeoutError, LedgerError):
             async with asyncio.timeout(max(self.remaining(), 0.0)):
-                return await self._cheaper() or self
-        return self
+                return await self._cheaper(refusal)
+        return None
 
     async def count_tokens(self, counter: TokenCounter) -> TokenCount:
         """The prompt's tokens at the first fitting candidate."""

@@ -55,7 +55,7 @@ class Ceiling:
         if not isinstance(worst, Unbounded) and usd(worst.amount) > self._most:
             worst = self._subject.worst(candidate, day, exact=self._subject.quick)
         if isinstance(worst, Unbounded):
-            message = f"what it can cost has no bound: {worst.param}: {worst.reason}"
+            message = f"what it can cost has no bound: {worst.fault}; {worst.way}"
         elif (bound := usd(worst.amount)) > self._most:
             message = f"it could cost ${bound:f}, over the ceiling of ${self._most:f}"
         else:

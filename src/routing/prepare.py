@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
@@ -54,6 +55,7 @@ from .strategies import SessionAffinity
 from .turn import Limits
 
 if TYPE_CHECKING:
+    from ..errors import BudgetExceededError
     from .books import Books
     from .cached import CacheTerms
 
@@ -145,7 +147,7 @@ class Preparer:
         account = self._books.account(labels, recorder)
         account.stream = stream
 
-        def routed(target: Target, *, cheaper: bool = False) -> RoutedCall:
+        def routed(target: Target, left: frozenset[str] = frozenset()) -> RoutedCall:
             account.group = target.group.name if target.group is not None else None
             limits = self._limits(target, options)
             idle_timeout = positive(options, "idle_timeout", _idle(target, self._config))
@@ -172,23 +174,25 @@ class Preparer:
                     settler=self._settler,
                     pools=self._pools,
                     again=ready,
-                    cheaper=exchanged if cheaper else None,
+                    cheaper=partial(exchanged, target.name, left) if may_exchange else None,
                     before=before,
                     idle_timeout=idle_timeout,
                 )
 
             return ready(request)
 
-        async def exchanged() -> RoutedCall | None:
-            found = await account.cheaper(target.name)
+        async def exchanged(
+            name: str, left: frozenset[str], refusal: BudgetExceededError | None
+        ) -> RoutedCall | None:
+            found = await account.cheaper(name, left=left, refusal=refusal)
             if found is None:
                 return None
             group, why = found
-            recorder.skip(target.name, why)
-            return routed(find_target(self._config, self._providers, group))
+            recorder.skip(name, why)
+            return routed(find_target(self._config, self._providers, group), left | {name})
 
         may_exchange = target.group is not None and self._books.budgets.rules.downgrades
-        return routed(target, cheaper=may_exchange)
+        return routed(target)
 
     def cache_terms(self, options: CallOptions) -> CacheTerms:
         """What the response cache must know of a call whose options have been checked."""

@@ -102,10 +102,12 @@ class Wanted:
         if isinstance(worst, Worst):
             return worst
         budget = self._applied[0]
-        message = f"budget {budget.name} is hard, and nothing bounds what this could cost: "
-        error = UnboundedCostError(
-            message + worst.reason, model=self._candidate.entry.model, param=worst.param
+        message = (
+            f"budget {budget.name} is hard, and nothing bounds what an attempt at "
+            f"{self._candidate.name} could cost: {worst.fault}; {worst.way}, or make the budget "
+            "soft"
         )
+        error = UnboundedCostError(message, model=self._candidate.entry.model, param=worst.param)
         error.budget = budget.name
         error.limit = budget.rule.usd
         raise error

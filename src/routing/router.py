@@ -24,6 +24,7 @@ from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
 from .books import Books
 from .breaker_values import BreakerChange
+from .call import RoutedCall
 from .costing import Costing
 from .health import Health, health_of
 from .lifecycle import Lifecycle
@@ -182,8 +183,8 @@ class Router:
         call = self._preparer.prepare(model, messages, options)
         if self._cached is not None:
             return await self._cached.complete(call, self._preparer.cache_terms(options))
-        call = await call.within_budget()
-        return await call.complete()
+        _, reply = await call.within_budget(RoutedCall.complete)
+        return reply
 
     def stream(
         self, model: str, messages: Sequence[Any] | str, **options: Unpack[CallOptions]

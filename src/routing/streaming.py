@@ -21,13 +21,13 @@ from ..errors import (
     SwitchgearError,
 )
 from ..providers.base import Reply
-from .call import let_go
+from .call import RoutedCall, let_go
 from .lifecycle import is_cancelled
 from .plan import plugin_fault
 
 if TYPE_CHECKING:
     from ..decision import Outcome
-    from .call import Opened, RoutedCall
+    from .call import Opened
 
 __all__ = ["CompletionStream"]
 
@@ -90,8 +90,7 @@ class CompletionStream:
         self._entered = True
         self._on_open(self)
         try:
-            self._call = await self._call.within_budget()
-            opened = await self._call.open()
+            self._call, opened = await self._call.within_budget(RoutedCall.open)
         except BaseException:
             self._on_close(self)
             raise

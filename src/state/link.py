@@ -41,7 +41,10 @@ class LinkStatus(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """A line for a person."""
         if self.up:
-            return f"shared state at {self.url}: {self.replicas} replicas"
+            several = "" if self.replicas == 1 else "s"
+            return f"shared state at {self.url}: {self.replicas} replica{several}"
+        if self.replicas == 1:
+            return f"shared state at {self.url} is away: limits as for one replica alone"
         return f"shared state at {self.url} is away: limits divided by {self.replicas} replicas"
 
 

@@ -302,10 +302,10 @@ class RedisLink:
             self._trouble.set()
             _log.warning(
                 "shared state at %s is away (%s): circuits are this replica's own and limits are "
-                "divided by %d replicas until it is back",
+                "%s until it is back",
                 self._config.shown_url,
                 reason,
-                self._replicas,
+                "too" if self._replicas == 1 else f"divided by {self._replicas} replicas",
             )
         for listener in tuple(self.on_change):
             try:

@@ -531,7 +531,9 @@ def test_a_field_that_may_cost_more_has_no_bound(
 ) -> None:
     found = unbounded(kind=kind, model=model, extra={"temperature": 1, field: value})
     assert found.param == f"extra.{field}"
-    assert found.reason
+    assert found.fault.startswith(f"extra.{field} ")
+    assert len(found.reason.split()) > 2
+    assert found.way
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,17 @@ def test_the_librarys_own_log_becomes_warnings_for_the_time_of_the_command(
     assert result.err.count("warning:") == 2
     assert "literal-secret" not in result.err
     assert logging.getLogger("switchgear").handlers == before
+
+
+def test_a_ledger_that_can_not_book_is_told_after_the_answer(
+    cli: Cli, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured()
+    (tmp_path / "folder.db").mkdir()
+    monkeypatch.setenv("SWITCHGEAR_LEDGER", f"sqlite:{tmp_path / 'folder.db'}")
+    result = cli("chat", "-m", "fast-response", "hi")
+    assert result.code == 0  # the user's own ledger serves and warns
+    assert result.out.strip()
+    assert "waits in the journal until it can be booked" in result.err
+    assert str(tmp_path / "folder.db") in result.err
+    assert all(line.startswith("warning: ") for line in result.err.splitlines())

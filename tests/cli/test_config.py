@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cli.conftest import Cli
+from tests.cli.terminal import Terminal
 
 Configured = Callable[..., Path]
 
@@ -114,3 +115,109 @@ def test_show_as_json_has_all_of_it_but_the_secrets(cli: Cli, configured: Config
     assert shown["providers"]["openai"]["api_key"] == "env:SIMULATED"
     assert shown["providers"]["anthropic"]["api_key"] == "***"
     assert "literal-secret" not in result.out + result.err
+
+
+def section(out: str, title: str) -> list[str]:
+    """The lines under a heading, up to the next empty one."""
+    block = out.partition(f"\n{title}\n")[2].partition("\n\n")[0]
+    return [line.strip() for line in block.splitlines()]
+
+
+EVERY_SECTION = (
+    *("[retry]", "num_retries = 7"),
+    *("[breaker]", "probes = 4"),
+    *('[limits."openai/*"]', "rpm = 50", "share = 0.5"),
+    *("[[budgets]]", 'scope = "project:*"', "usd = 20.50", 'period = "day"'),
+    'downgrade = { at = 0.9, groups = { high-reasoning = "fast-response" } }',
+    *("[ledger]", 'url = "postgresql://me:hunter2@db.internal/books"', 'journal = "waiting"'),
+    *("[pricing]", 'unpriced = "refuse"'),
+    *('[pricing.prices.openai.models."gpt-4o-mini"]', "prices = { input = 0.12, output = 0.48 }"),
+    *("[cache]", 'url = "redis://me:hunter3@cache.internal/0"', "ttl = 60"),
+    *("[cache.groups.fast-response]", "enabled = false"),
+    *("[state]", 'url = "rediss://me:hunter4@state.internal/0"', "replicas = 9"),
+)
+
+
+def test_show_has_every_section_without_its_secrets(cli: Cli, configured: Configured) -> None:
+    path = configured(*EVERY_SECTION)
+    result = cli("config", "show")
+    out = result.out
+    assert "timeout = 600" in section(out, "every call")
+    assert "num_retries = 7" in section(out, "[retry]")
+    assert {"probes = 4", "open_seconds = 30"} <= {*section(out, "[breaker]")}
+    assert section(out, "[limits]") == ['"openai/*": rpm = 50, share = 0.5, burst = 1']
+    (budget,) = section(out, "[[budgets]]")
+    assert budget.startswith('"project:*": usd = 20.50, period = "day"')
+    assert 'downgrade = { at = 0.9, groups = { high-reasoning = "fast-response" } }' in budget
+    ledger = section(out, "[ledger]")
+    assert 'url = "postgresql://me@db.internal/books"' in ledger
+    assert 'on_error = "fail"' in ledger
+    assert any(str(path.parent / "waiting") in line for line in ledger)
+    assert section(out, "[pricing]") == ['unpriced = "refuse"', "own prices of openai"]
+    assert 'url = "redis://me:***@cache.internal/0"' in section(out, "[cache]")
+    assert "groups.fast-response: enabled = false" in section(out, "[cache]")
+    assert 'url = "rediss://me:***@state.internal/0"' in section(out, "[state]")
+    assert "replicas = 9" in section(out, "[state]")
+    assert "hunter" not in out + result.err
+
+
+def test_show_says_none_of_what_there_is_not(cli: Cli, configured: Configured) -> None:
+    configured()
+    out = cli("config", "show").out
+    for title in ("[limits]", "[[budgets]]", "[cache]"):
+        assert section(out, title) == ["none"]
+    assert 'url = "memory:"' in section(out, "[ledger]")  # what SWITCHGEAR_LEDGER says in tests
+    assert "QA Engineer\tfast-response" in out  # ADR-004's, since the group is there
+
+
+def test_show_tells_how_a_group_and_a_provider_differ(cli: Cli, configured: Configured) -> None:
+    configured(
+        "[groups.own]",
+        "timeout = 30",
+        'strategy = "weighted"',
+        'chain = [[{ model = "openai/a", weight = 2 }, "openai/b"]]',
+        "[providers.spare]",
+        'plugin = "openai"',
+        'api_key = "env:SIMULATED"',
+        'headers = { Authorization = "env:SIMULATED", X-Team = "red" }',
+    )
+    out = cli("config", "show").out
+    row = 'own\t[openai/a (weight = 2) | openai/b]\t-\ttimeout = 30, strategy = "weighted"'
+    assert row in out
+    assert 'headers = { Authorization = "***", X-Team = "red" }' in out
+
+
+def test_show_as_json_has_every_section(cli: Cli, configured: Configured) -> None:
+    from switchgear import Config
+
+    configured(*EVERY_SECTION)
+    result = cli("config", "show", "--json")
+    shown = result.json
+    assert {*Config.__struct_fields__} <= {*shown}
+    assert shown["ledger"]["url"] == "postgresql://me@db.internal/books"
+    prices = shown["pricing"]["tables"][0]["openai"]["models"]["gpt-4o-mini"]["prices"]
+    assert prices == {"input": "0.12", "output": "0.48"}
+    assert shown["agents"]["Software Architect"] == "high-reasoning"
+    assert "hunter" not in result.out + result.err
+
+
+def test_show_takes_the_file_as_check_does(cli: Cli, configured: Configured) -> None:
+    path = configured()
+    other = path.rename(path.with_name("other.toml"))
+    assert cli("config", "show", str(other)).out == cli("config", "show", "-c", str(other)).out
+    assert f"from {other}" in cli("config", "show", str(other)).out
+    two = cli("config", "show", str(other), "--config", "elsewhere.toml")
+    assert two.code == 2
+    assert "two files" in two.err
+
+
+def test_on_a_terminal_what_differs_stands_under_the_table(
+    configured: Configured, environ: dict[str, str]
+) -> None:
+    path = configured("[groups.own]", "timeout = 30", 'chain = ["openai/gpt-4o-mini"]')
+    with Terminal("config", "show", folder=path.parent, environ=environ) as terminal:
+        assert terminal.end() == 0
+        lines = [line.rstrip() for line in terminal.screen.splitlines()]
+    assert "  own: timeout = 30" in lines
+    assert "[breaker]" in lines
+    assert not any(line.startswith("  fast-response:") for line in lines)  # nothing differs

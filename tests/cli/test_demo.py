@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
+from switchgear.accounting.ledger.place import place_of
+from switchgear.cli.outage import outage
+from tests.cli.booked import book, hours_ago
 from tests.cli.conftest import Cli
 
 needs_model = pytest.mark.skipif(
@@ -37,6 +41,34 @@ def test_the_demo_fails_over_twice_and_answers_with_a_real_model(cli: Cli) -> No
     assert "429: Rate limit" in result.out
     assert re.search(r"answered by embedded/smollm2-135m in .*; cost \$0\n", result.out)
     assert "1 asked, 1 answered, 3 failed attempts on the way, $0 spent" in result.out
+
+
+@pytest.mark.xdist_group("embedded-model")
+@needs_model
+def test_a_demo_leaves_the_users_books_alone(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(home))
+    url = book(tmp_path / "ledger.db", hours_ago(1, provider="anthropic", cost=10**12))
+    monkeypatch.setenv("SWITCHGEAR_LEDGER", url)
+    # Not the demo's configuration either, wrong as it is.
+    (tmp_path / "switchgear.toml").write_text("nonsense = true")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = cli("demo", "--questions", "1")
+    assert result.code == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_of_a_demo_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWITCHGEAR_LEDGER", f"sqlite:{tmp_path / 'ledger.db'}")
+    with outage() as config:
+        assert place_of(config.ledger).journal is None
+        assert place_of(config.ledger).url == "memory:"
+        assert config.budgets == ()
+        assert config.cache is None
+        assert not config.state.shared
 
 
 @pytest.mark.xdist_group("embedded-model")

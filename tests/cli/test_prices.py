@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.accounting.prices.table import default_prices
 from tests.cli.conftest import Cli
 
 Configured = Callable[..., Path]
@@ -77,6 +78,9 @@ def test_nothing_found_is_said_and_is_a_failure(cli: Cli, words: tuple[str, ...]
     result = cli("prices", *words)
     assert (result.code, result.out) == (1, "")
     assert "no such model" in result.err
+    # The way out is another command than the one that has just been run.
+    assert f"switchgear prices {' '.join(words)}\n" not in result.err
+    assert ("switchgear prices search no-such-model" in result.err) is (len(words) == 1)
     result = cli("prices", *words, "--json")
     assert (result.code, result.json) == (1, [])
 
@@ -98,18 +102,17 @@ def test_a_wrong_configuration_is_not_passed_over(cli: Cli, tmp_path: Path) -> N
 def test_diff_shows_what_a_file_would_change(cli: Cli, tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(
-        '[openai.models."gpt-4.1"]\nprices = { input = 1, output = 8, cache_read = 0.5 }\n'
+        '[openai.models."gpt-4.1"]\nprices = { input = 1, output = 8 }\n'
         "[acme.models.x]\nprices = { input = 1, output = 2 }\n"
     )
     result = cli("prices", "diff", str(own))
     assert result.code == 1
     assert result.out.splitlines() == [
         "model\twhat\there\tOTHER",
-        "azure-openai/gpt-4.1\tinput\t2\t1",
         "openai/gpt-4.1\tinput\t2\t1",
         "acme/x\tmodel\t\tknown",
     ]
-    assert cli("prices", "diff", str(own), "--json").json[1] == {
+    assert cli("prices", "diff", str(own), "--json").json[0] == {
         "provider": "openai",
         "model": "gpt-4.1",
         "what": "input",
@@ -142,17 +145,73 @@ def test_a_wrong_file_of_prices_is_a_wrong_configuration(cli: Cli, tmp_path: Pat
     assert cli("prices", "diff", str(tmp_path / "none.toml")).code == 2
 
 
-def test_check_reports_every_difference(cli: Cli) -> None:
+CHECK = ("prices", "check", "--on", "2026-11-23")
+
+
+def needs_genai_prices() -> None:
     pytest.importorskip("genai_prices", reason="genai-prices is not installed")
-    result = cli("prices", "check", "-p", "anthropic", "--on", "2026-11-23")
-    assert result.code == 1
+
+
+def test_check_shows_every_difference_with_its_reason_and_passes(cli: Cli) -> None:
+    needs_genai_prices()
+    result = cli(*CHECK, "-p", "anthropic")
+    assert result.code == 0
     heading, *rows = result.out.splitlines()
-    assert heading == "model\twhat\there\tgenai-prices"
+    assert heading == "model\twhat\there\tgenai-prices\twhy"
+    assert len(rows) == 10
     assert all(row.startswith("anthropic/claude-sonnet-4-5\t") for row in rows)
-    more = cli("prices", "check", "-p", "anthropic", "--on", "2026-11-23", "--all")
-    assert len(more.out.splitlines()) > len(rows) + 1
-    clean = cli("prices", "check", "-p", "groq", "--on", "2026-11-23")
-    assert clean == (0, "no differences\n", "")
+    assert all(row.endswith("\tthe beta with a surcharge ended 2026-04-30") for row in rows)
+    assert "10 explained differences, 0 without a reason" in result.err
+
+
+def test_the_shipped_table_has_no_difference_without_a_reason(cli: Cli) -> None:
+    needs_genai_prices()
+    result = cli(*CHECK)
+    assert result.code == 0
+    assert ", 0 without a reason" in result.err
+    assert "out of date" not in result.err
+
+
+def test_check_says_what_it_does_not_show_and_shows_it_on_request(cli: Cli) -> None:
+    needs_genai_prices()
+    brief, full = cli(*CHECK), cli(*CHECK, "--all")
+    (line,) = (each for each in brief.err.splitlines() if each.startswith("not shown"))
+    counts = [int(word) for word in line.split() if word.isdigit()]
+    assert len(full.out.splitlines()) == len(brief.out.splitlines()) + sum(counts)
+    assert "models there" in line
+    assert "--all shows them" in brief.err
+    assert "not shown" not in full.err
+    assert full.code == 0
+    assert full.out.splitlines()[-1].endswith("\tonly one of the two states it")
+
+
+def test_check_fails_on_a_difference_without_a_reason_and_shows_it_first(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_genai_prices()
+    prices = {"prices": {"input": Decimal(4)}}
+    table = default_prices().merged({"anthropic": {"models": {"claude-sonnet-4-5": prices}}})
+    monkeypatch.setattr("switchgear.accounting.prices.table.default_prices", lambda: table)
+    result = cli(*CHECK, "-p", "anthropic")
+    assert result.code == 1
+    assert result.out.splitlines()[1] == "anthropic/claude-sonnet-4-5\tinput\t4\t3\t"
+    assert "out of date" in result.err
+    found = cli(*CHECK, "-p", "anthropic", "--json").json
+    assert found[0] == {
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-5",
+        "what": "input",
+        "ours": "4",
+        "theirs": "3",
+        "reason": None,
+    }
+    assert found[-1]["reason"] == "the beta with a surcharge ended 2026-04-30"
+
+
+def test_check_without_any_difference_says_so(cli: Cli) -> None:
+    needs_genai_prices()
+    clean = cli(*CHECK, "-p", "groq")
+    assert (clean.code, clean.out) == (0, "no differences\n")
 
 
 def test_check_says_how_to_install_what_it_needs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,10 +116,51 @@ def test_a_file_that_is_not_there_is_named(cli: Cli, url: str) -> None:
     assert "gone.csv" in result.err
 
 
-def test_an_empty_export_agrees_with_nothing(cli: Cli, url: str, tmp_path: Path) -> None:
+def test_an_export_that_covers_no_time_agrees_with_nothing(
+    cli: Cli, url: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty.csv").write_bytes(made.table(made.CONSOLE_USAGE))
     result = cli("reconcile", "empty.csv", "--ledger", url)
-    assert (result.code, "nothing to compare" in result.out) == (0, True)
+    assert result.code == 2
+    assert "covers no time: nothing was compared" in result.out
+
+
+def test_a_covered_day_without_results_is_a_difference(cli: Cli, url: str, tmp_path: Path) -> None:
+    """As it is where another workspace or key was exported."""
+    (tmp_path / "other.json").write_bytes(made.anthropic(("2026-11-22", [])))
+    result = cli("reconcile", "other.json", "--ledger", url)
+    assert result.code == 1
+    assert result.out.splitlines()[-1] == "3 of 3 figures differ"
+    assert result.out.count("missing in export") == 3
+    assert "was it made for this workspace, project or key?" in result.err
+    assert cli("reconcile", "other.json", "--ledger", url, "--json").json["verdict"] == "differ"
+
+
+def test_two_sides_that_say_nothing_are_no_agreement(cli: Cli, url: str, tmp_path: Path) -> None:
+    (tmp_path / "idle.json").write_bytes(made.openai(("2026-11-22", [])))
+    result = cli("reconcile", "idle.json", "--ledger", url)
+    assert result.code == 2
+    assert "nothing was compared: neither side has anything billed" in result.out
+    found = cli("reconcile", "idle.json", "--ledger", url, "--json")
+    assert (found.code, found.json["agree"]) == (2, False)
+    assert found.json["verdict"] == "nothing compared"
+
+
+def test_an_incomplete_export_is_no_agreement(cli: Cli, url: str, tmp_path: Path) -> None:
+    result = made.usage(fresh=1000, output=100)
+    (tmp_path / "part.json").write_bytes(made.anthropic(("2026-11-22", [result]), more=True))
+    shown = cli("reconcile", "part.json", "--ledger", url)
+    assert shown.code == 2
+    assert "FILE is incomplete: add the pages that follow" in shown.out.splitlines()[-1]
+    found = cli("reconcile", "part.json", "--ledger", url, "--json")
+    assert (found.code, found.json["agree"], found.json["complete"]) == (2, False, False)
+
+
+def test_a_difference_in_an_incomplete_export_is_a_difference(
+    cli: Cli, url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "part.json").write_bytes(made.anthropic(("2026-11-22", []), more=True))
+    assert cli("reconcile", "part.json", "--ledger", url).code == 1
 
 
 def test_on_a_terminal_costs_are_in_dollars(

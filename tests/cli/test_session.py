@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
@@ -50,3 +51,31 @@ def test_nothing_stays_open(simulated_providers: SimulatedProviders) -> None:
     while simulated_providers.open_connections and time.monotonic() < deadline:
         simulated_providers.wait_until_idle()  # the server sees the end a moment later
     assert simulated_providers.open_connections == 0
+
+
+def test_what_the_library_warns_of_is_shown_when_the_work_is_over(
+    simulated_providers: SimulatedProviders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> str:
+        logging.getLogger("switchgear.accounting").warning("the books are %s", "shut")
+        logging.getLogger("switchgear.routing").warning("a matter of the trace")
+        return capsys.readouterr().err  # in the middle of an answer's line, for instance
+
+    with Session(config_for(simulated_providers)) as session:
+        assert session.run(work()) == ""
+        assert capsys.readouterr().err == "warning: the books are shut\n"
+        logging.getLogger("switchgear.budgets").warning("from a thread, during a rest")
+        assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "warning: from a thread, during a rest\n"
+
+
+def test_it_is_shown_also_where_the_work_fails(
+    simulated_providers: SimulatedProviders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> None:
+        logging.getLogger("switchgear.state").warning("the state is away")
+        raise InvalidRequestError("no")
+
+    with Session(config_for(simulated_providers)) as session, pytest.raises(InvalidRequestError):
+        session.run(work())
+    assert capsys.readouterr().err == "warning: the state is away\n"

@@ -49,6 +49,23 @@ def test_json_is_exact(cli: Cli, url: str) -> None:
     assert found["until"] is None
 
 
+def test_columns_come_with_commas_or_one_by_one(cli: Cli, url: str) -> None:
+    often = cli("spend", "--ledger", url, "--by", "agent", "--by", "project", "--by", "month")
+    assert often.code == 0
+    for together in (("agent,project,month",), ("agent, project", "--by", "month")):
+        assert cli("spend", "--ledger", url, "--by", *together) == often
+
+
+def test_the_picture_and_the_page_lead_to_each_other(cli: Cli, url: str, tmp_path: Path) -> None:
+    text = " ".join(cli("spend", "--help").out.split())
+    assert "As bars in the terminal; --html writes charts." in text
+    assert "--plot draws in the terminal." in text
+    page = tmp_path / "spend.html"
+    result = cli("spend", "--ledger", url, "--plot", "--html", str(page))
+    assert "cost by project" in result.out
+    assert page.read_text().startswith("<!")
+
+
 def test_csv_is_exact(cli: Cli, url: str) -> None:
     result = cli("spend", "--ledger", url, "--by", "agent", "--csv")
     first, second = csv.DictReader(io.StringIO(result.out))
@@ -130,6 +147,7 @@ def test_nothing_spent_is_said_in_words(cli: Cli, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("--by", "colour"), "by: 'colour' is not a column"),
+        (("--by", "agent,colour"), "by: 'colour' is not a column"),
         (("--since", "whenever"), "since: 'whenever' is not a time"),
         (("--timezone", "Nowhere"), "timezone"),
         (("--csv", "--json"), "give one of them"),

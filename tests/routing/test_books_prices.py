@@ -4,11 +4,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from switchgear import Config, Router, UnboundedCostError
+from switchgear import BudgetExceededError, Config, Router, UnboundedCostError
+from switchgear.completion import Usage
 from switchgear.testing.loop_clock import LoopClock
-from switchgear.testing.scripted import ScriptedProvider
+from switchgear.testing.scripted import ScriptedProvider, scripted_reply
 
 from .bookkeeping import CLAUDE, GPT, hard, only_row, priced, rows_of
 
@@ -63,6 +65,78 @@ async def test_a_hard_budget_counts_at_the_users_prices() -> None:
             row = await only_row(router)
         amounts.append((row.reserved, row.cost))
     assert amounts[1][1] == 2 * (amounts[0][1] or 0)
+
+
+SONNET = "anthropic/claude-sonnet-4-6"
+
+
+def contract(folder: Path, prices: str, *budgets: Any) -> dict[str, Any]:
+    """A configuration with a file of prices that names Sonnet's."""
+    file = folder / "prices.toml"
+    file.write_text(f'[anthropic.models."claude-sonnet-4-6"]\nprices = {prices}\n')
+    return {
+        "providers": {"anthropic": {"plugin": "anthropic"}},
+        "groups": {"g": {"chain": [SONNET]}},
+        "pricing": {"file": str(file)},
+        "ledger": {"url": "memory:"},
+        "budgets": list(budgets),
+    }
+
+
+async def needed(folder: Path, prices: str, ttl: str | None) -> Decimal:
+    """What one call would have to set aside, as the error says that refuses it."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": ttl}} if ttl else {}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "a" * 9000, **mark}]}]
+    provider = ScriptedProvider("anthropic")
+    data = contract(folder, prices, hard(0))
+    async with Router.from_dict(
+        data, providers={"anthropic": provider}, clock=LoopClock()
+    ) as router:
+        with pytest.raises(BudgetExceededError) as refused:
+            await router.complete("g", messages, max_tokens=10)
+    assert provider.calls == []
+    assert refused.value.needed is not None
+    return refused.value.needed
+
+
+@pytest.mark.parametrize(("ttl", "factor"), [(None, "1"), ("5m", "1.25"), ("1h", "2")])
+async def test_a_price_of_input_and_output_leaves_the_bound_of_cache_marks(
+    tmp_path: Path, ttl: str | None, factor: str
+) -> None:
+    usual = await needed(tmp_path, "{}", ttl)
+    same = await needed(tmp_path, "{ input = 3, output = 15 }", ttl)
+    assert same == usual > Decimal("0.0297") * Decimal(factor)  # 9000 tokens, and 10% for the US
+    cheaper = await needed(tmp_path, "{ input = 2.7, output = 15 }", ttl)
+    assert cheaper == usual if ttl else cheaper < usual
+    dearer = await needed(tmp_path, "{ input = 6, output = 30 }", ttl)
+    assert dearer == 2 * usual
+    alone = await needed(tmp_path, "{ input = 3, output = 15, cache_write_1h = 9 }", ttl)
+    assert (alone > usual) is (ttl == "1h")
+
+
+@pytest.mark.parametrize(
+    ("usage", "dollars"),
+    [
+        ({}, "0.0025"),
+        ({"cache_read_tokens": 1000}, "0.0003"),
+        ({"cache_write_tokens": 1000}, "0.00375"),
+        ({"cache_write_tokens": 1000, "cache_write_1h_tokens": 1000}, "0.006"),
+    ],
+)
+async def test_cached_tokens_cost_what_they_did_where_a_file_does_not_name_them(
+    tmp_path: Path, usage: dict[str, Any], dollars: str
+) -> None:
+    answer = scripted_reply()
+    answer = msgspec.structs.replace(answer, usage=Usage(input_tokens=1000, **usage))
+    provider = ScriptedProvider("anthropic", [answer])
+    data = contract(tmp_path, "{ input = 2.5, output = 12 }", hard())
+    async with Router.from_dict(
+        data, providers={"anthropic": provider}, clock=LoopClock()
+    ) as router:
+        reply = await router.complete("g", "a" * 2000, max_tokens=10)
+        row = await only_row(router)
+    assert reply.cost == Decimal(dollars)
+    assert ",own=" in row.price
 
 
 async def test_a_users_price_makes_an_unknown_model_known() -> None:

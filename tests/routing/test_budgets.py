@@ -278,6 +278,62 @@ async def test_what_has_no_bound_is_not_sent_under_a_hard_budget(
         assert (await router.complete("g", "hi", **options)).text == "ok"
 
 
+SEARCH = {"type": "web_search_20260209", "name": "web_search"}
+
+
+@pytest.mark.parametrize(
+    ("options", "fault", "way"),
+    [
+        (
+            {"extra": {"anthropic": {"foo": 1}}},
+            "extra.foo is not known to leave the cost of a call alone",
+            "leave it out",
+        ),
+        (
+            {"extra": {"anthropic": {"tools": [SEARCH]}}},
+            "extra.tools may have the vendor run tools and bill what they read",
+            "leave it out, and give tools that run on your side as tools=[…]",
+        ),
+        (
+            {"tools": [SEARCH]},
+            "tools have web_search, which runs at the vendor, who bills what it reads",
+            "leave it out, and give tools that run on your side",
+        ),
+        (
+            {"extra": {"anthropic": {"conversation": "conv_1"}}},
+            "extra.conversation has the vendor add what it keeps, of any length",
+            "leave it out, and send the messages themselves",
+        ),
+        (
+            {"extra_headers": {"anthropic": {"anthropic-beta": "unheard-of-1"}}},
+            (
+                "extra_headers.anthropic-beta asks for unheard-of-1, which is not known to leave "
+                "the cost of a call alone"
+            ),
+            "leave it out",
+        ),
+    ],
+    ids=["unknown field", "tools in extra", "vendor's tool", "conversation", "header"],
+)
+async def test_an_error_about_a_missing_bound_names_what_is_at_fault_and_the_way_out(
+    options: dict[str, Any], fault: str, way: str
+) -> None:
+    async with priced(ScriptedProvider("anthropic"), budgets=[hard()]) as router:
+        with pytest.raises(UnboundedCostError) as refused:
+            await router.complete("g", "hi", **options)
+    assert refused.value.message == (
+        "budget global for ever is hard, and nothing bounds what an attempt at "
+        f"{CLAUDE} could cost: {fault}; {way}, or make the budget soft"
+    )
+
+
+async def test_an_error_about_a_missing_price_says_where_prices_are_set() -> None:
+    group = {"chain": ["anthropic/claude-of-next-year"]}
+    async with priced(ScriptedProvider("anthropic"), budgets=[hard()], group=group) as router:
+        with pytest.raises(UnboundedCostError, match=r"has no price; add its price in \[pricing\]"):
+            await router.complete("g", "hi")
+
+
 async def test_a_server_side_tool_has_no_bound() -> None:
     search = {"type": "web_search_20260209", "name": "web_search"}
     provider, free = ScriptedProvider("anthropic"), ScriptedProvider("ollama")

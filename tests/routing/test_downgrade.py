@@ -29,6 +29,9 @@ GROUPS = {
     "middle": {"chain": [GPT]},
     "cheap": {"chain": [LLAMA]},
 }
+HAIKU = "anthropic/claude-3-haiku"
+"""A quarter as dear as the dear one."""
+
 TO_CHEAP = {"at": 0.8, "groups": {"dear": "cheap"}}
 
 
@@ -62,6 +65,25 @@ async def test_the_cheap_group_answers_once_so_much_is_spent(rule: Any) -> None:
     assert exchanged.reason == "budget global for ever is 80% spent: cheap answers instead"
     assert answered.candidate == LLAMA
     assert [row.group for row in rows] == ["dear"] * 40 + ["cheap"]
+
+
+@pytest.mark.parametrize("rule", [hard, soft])
+async def test_what_this_process_has_settled_counts_at_once(rule: Any) -> None:
+    """Calls one after another, the last of which the database has not booked yet."""
+    async with tiered(rule(COST * 50, downgrade=TO_CHEAP)) as router:
+        answered = [
+            (await router.complete("dear", "hi", max_tokens=10)).provider for _ in range(42)
+        ]
+        assert router._ledger.booked < router._ledger.position
+    assert answered == ["anthropic"] * 40 + ["ollama"] * 2
+
+
+async def test_what_is_booked_counts_once() -> None:
+    async with tiered(soft(COST * 10, downgrade=TO_CHEAP)) as router:
+        for _ in range(4):
+            assert await ask(router) == ["anthropic"]
+            assert (await router.complete("dear", "hi", max_tokens=10)).provider == "anthropic"
+        assert await ask(router) == ["ollama"]
 
 
 async def test_a_stream_is_exchanged_too() -> None:
@@ -137,15 +159,120 @@ async def test_what_may_have_been_spent_counts_for_a_hard_budget() -> None:
         assert await ask(router) == ["ollama"]
 
 
+def nearly_spent(*budgets: Any, **config: Any) -> Router:
+    """A router whose hard budget has too little left for any call of the dear group."""
+    rule = hard(COST, downgrade={"at": 0.99, "groups": {"dear": "cheap"}})
+    return tiered(*(budgets or (rule,)), **config)
+
+
+async def test_where_too_little_is_left_for_a_group_the_cheap_one_answers() -> None:
+    async with nearly_spent() as router:
+        reply = await router.complete("dear", "hi", max_tokens=1000)
+        rows = await rows_of(router)
+        assert_nothing_is_left(router)
+    assert (reply.provider, reply.group) == ("ollama", "cheap")
+    refused, exchanged, answered = reply.trace.steps
+    assert (refused.candidate, refused.outcome) == (CLAUDE, "skipped")
+    assert "are left, and this attempt could cost up to" in refused.reason
+    assert (exchanged.candidate, exchanged.outcome) == ("dear", "skipped")
+    assert exchanged.reason == ("budget global for ever has too little left: cheap answers instead")
+    assert (answered.candidate, answered.outcome) == (LLAMA, "answered")
+    assert [row.group for row in rows] == ["cheap"]
+
+
+async def test_where_too_little_is_left_for_a_stream_the_cheap_group_answers() -> None:
+    async with nearly_spent() as router:
+        async with router.stream("dear", "hi", max_tokens=1000) as stream:
+            text = "".join([event.text async for event in stream])
+        rows = await rows_of(router)
+        assert_nothing_is_left(router)
+    assert (text, stream.completion.group) == ("ok", "cheap")
+    assert [step.candidate for step in stream.completion.trace.steps] == [CLAUDE, "dear", LLAMA]
+    assert [(row.group, row.stream) for row in rows] == [("cheap", True)]
+
+
+async def test_a_cached_call_is_exchanged_and_not_kept_where_too_little_is_left() -> None:
+    async with nearly_spent(cache={}) as router:
+        for _ in range(2):
+            reply = await router.complete("dear", "hi", max_tokens=1000)
+            assert (reply.provider, reply.group) == ("ollama", "cheap")
+        rows = await rows_of(router)
+    assert [(row.group, row.outcome) for row in rows] == [("cheap", "answered")] * 2
+
+
+async def test_a_short_call_stays_in_its_group_as_long_as_it_fits() -> None:
+    budget = hard(COST * 40, downgrade={"at": 0.99, "groups": {"dear": "cheap"}})
+    async with tiered(budget) as router:
+        long = await router.complete("dear", "hi", max_tokens=1000)
+        short = await router.complete("dear", "hi", max_tokens=10)
+    assert (long.provider, short.provider) == ("ollama", "anthropic")
+
+
+async def test_only_the_budget_that_refuses_exchanges_for_that() -> None:
+    elsewhere = soft(1, downgrade=TO_CHEAP)
+    for budgets in (
+        (hard(COST, "project:*"), hard(1, downgrade=TO_CHEAP)),
+        (hard(COST, "project:*"), elsewhere),
+        (hard(COST, downgrade={"at": 0.5, "groups": {"middle": "cheap"}}), elsewhere),
+    ):
+        async with nearly_spent(*budgets) as router:
+            with pytest.raises(BudgetExceededError):
+                await router.complete("dear", "hi", max_tokens=1000)
+
+
+@pytest.mark.parametrize(
+    ("groups", "tried", "answers"),
+    [
+        ({"middle": "cheap"}, [CLAUDE, "dear", HAIKU, "middle", LLAMA], "cheap"),
+        ({"middle": "dear"}, [CLAUDE, "dear", HAIKU], None),
+        ({"dear": "cheap"}, [CLAUDE, "dear", HAIKU], None),
+    ],
+    ids=["further", "circle", "another's"],
+)
+async def test_a_refused_group_is_exchanged_again_and_never_in_a_circle(
+    groups: dict[str, str], tried: list[str], answers: str | None
+) -> None:
+    to_middle = {"at": 0.5, "groups": {"dear": "middle"}}
+    first = hard(Decimal("0.003"), "project:*", downgrade=to_middle)
+    second = hard(Decimal("0.001"), downgrade={"at": 0.5, "groups": groups})
+    chains = {**GROUPS, "middle": {"chain": [HAIKU]}}
+    async with tiered(first, second, groups=chains) as router:
+        try:
+            reply = await router.complete("dear", "hi", max_tokens=1000)
+        except BudgetExceededError as refused:
+            group, trace = None, refused.trace
+        else:
+            group, trace = reply.group, reply.trace
+        await rows_of(router)
+        assert_nothing_is_left(router)
+    assert trace is not None
+    assert ([step.candidate for step in trace.steps], group) == (tried, answers)
+
+
+async def test_a_call_that_failed_otherwise_is_not_exchanged() -> None:
+    lost = ScriptedProvider("anthropic", [ProviderTimeoutError("no answer")])
+    config = {
+        "groups": {**GROUPS, "dear": {"chain": [CLAUDE, HAIKU]}},
+        "budgets": [hard(Decimal("0.0014"), downgrade=TO_CHEAP)],
+        "retry": {"num_retries": 0},
+    }
+    async with virtual(lost, ScriptedProvider("ollama"), config=config) as router:
+        with pytest.raises(AllProvidersFailedError) as failed:
+            await router.complete("dear", "hi", max_tokens=200)
+    assert failed.value.trace is not None
+    first, second = failed.value.trace.steps
+    assert (first.outcome, second.outcome) == ("failed", "skipped")
+    assert "are left, and this attempt could cost up to" in second.reason
+
+
 async def test_a_group_that_is_nearly_as_dear_does_not_stretch_the_budget() -> None:
     budget = hard(0, downgrade={"at": 0.5, "groups": {"dear": "other"}})
-    other = "anthropic/claude-3-haiku"
-    groups = {"dear": {"chain": [CLAUDE]}, "other": {"chain": [other]}}
+    groups = {"dear": {"chain": [CLAUDE]}, "other": {"chain": [HAIKU]}}
     async with tiered(budget, groups=groups) as router:
         with pytest.raises(BudgetExceededError) as refused:
             await router.complete("dear", "hi")
         assert refused.value.trace is not None
-    assert [step.candidate for step in refused.value.trace.steps] == ["dear", other]
+    assert [step.candidate for step in refused.value.trace.steps] == ["dear", HAIKU]
 
 
 async def test_a_ledger_that_can_not_be_asked_exchanges_nothing(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_without_its_redis_a_replica_goes_on_by_itself(server: RedisServer
         shared = router.health().shared
         assert shared is not None
         assert (shared.up, shared.outages) == (False, 1)
-        assert "is away: limits divided by 1 replicas" in str(router.health())
+        assert "is away: limits as for one replica alone" in str(router.health())
 
 
 def test_the_password_of_the_server_is_never_shown() -> None:

@@ -149,6 +149,7 @@ async def test_a_killed_server_is_gone_at_once_and_back_after_its_restart(
     away = [row for row in caplog.records if "is away" in row.message]
     assert len(away) == 1
     assert away[0].levelno == logging.WARNING
+    assert "limits are too until it is back" in away[0].message
 
 
 async def test_a_paused_server_costs_one_time_limit_and_no_more(server: RedisServer) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ...errors import LedgerError, LifecycleError
+from ..ledger.row import Row
 from ..ledger.store import Booked, Standing
 from .applied import Applied, Rules
 from .authority import Authority, Books, LedgerAuthority
@@ -178,6 +179,10 @@ class Budgets:
         self._pump.stir()
         self._tidy_later()
 
+    def settled(self, row: Row, position: int) -> None:
+        """An attempt has ended; its row is in the journal, as the record of that number."""
+        self.watch.settled(row, position)
+
     async def standings(self, keys: Iterable[str]) -> dict[str, Standing]:
         """How counters stand, read now.
 
@@ -190,7 +195,7 @@ class Budgets:
         return {standing.key: standing for standing in found}
 
     async def part_spent(self, applied: Applied) -> float:
-        """The part of a budget that is spent, as far as it was heard of.
+        """The part of a budget that is spent: all by this process, by others what was heard of.
 
         Raises:
             LedgerError: It was not heard of yet, and the database can't be asked.
@@ -232,6 +237,7 @@ class Budgets:
 
     def _booked(self, upto: int, booked: Booked) -> None:
         self._slices.booked(upto)
+        self.watch.booked(upto)
         self._see(booked.standings)
         self._authority.booked(booked.standings)
         marks = self.watch.due() if not self._silent else []

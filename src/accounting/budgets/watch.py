@@ -9,9 +9,12 @@ from typing import Literal
 
 import msgspec
 
+from ..ledger.row import Row
 from ..ledger.store import Standing
-from ..money import nano_usd
+from ..money import nano, nano_usd
 from .applied import Applied, Rules
+from .keys import party_of
+from .unbooked import Unbooked
 
 __all__ = ["BudgetEvent", "Watch"]
 
@@ -45,7 +48,7 @@ class BudgetEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Remembers how counters stood when they were last heard of.
+    """Remembers how counters stood when they were last heard of, and what was spent here since.
 
     Args:
         rules: What is configured.
@@ -56,9 +59,28 @@ class Watch:
         self._rules = rules
         self._on_event = on_event
         self._standings: dict[str, Standing] = {}
+        self._unbooked = Unbooked()
         # Thresholds that were passed here and not yet asked about, then those that were.
         self._due: dict[tuple[str, str], tuple[Applied, float]] = {}
         self._asked: dict[tuple[str, str], None] = {}
+
+    def settled(self, row: Row, position: int) -> None:
+        """An attempt of this process has ended.
+
+        Only what may exchange groups is counted ahead of the database: all else can wait for it.
+
+        Args:
+            row: As it is written down.
+            position: Where in the journal.
+        """
+        if self._rules.downgrades:
+            applied = self._rules.exchanging(party_of(row), row.at / 1_000_000)
+            keys = dict.fromkeys(each.key for each in applied)
+            self._unbooked.add(position, keys, nano(row.bound or 0), nano(row.cost or 0))
+
+    def booked(self, upto: int) -> None:
+        """Rows up to that place are in the database; how counters stand with them is seen next."""
+        self._unbooked.booked(upto)
 
     def see(self, standings: Iterable[Standing]) -> None:
         """Counters as the database just had them."""
@@ -111,10 +133,15 @@ class Watch:
                     self._tell("overrun", applied, self._spent(applied), None)
 
     def part_spent(self, applied: Applied) -> float | None:
-        """The part of a budget that is spent; ``None`` where it was not heard of yet."""
+        """The part of a budget that is spent, also by what is not in the database yet.
+
+        ``None`` where it was not heard of so far.
+        """
         if applied.key not in self._standings:
             return None
-        return self._spent(applied) / applied.limit if applied.limit else 1.0
+        sums = self._unbooked.bound if applied.rule.hard else self._unbooked.cost
+        spent = self._spent(applied) + sums(applied.key)
+        return spent / applied.limit if applied.limit else 1.0
 
     def _spent(self, applied: Applied) -> int:
         standing = self._standings.get(applied.key)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from ..money import pico
-from .file import KINDS, ModelEntry, PriceEntry, ProviderEntry, Tier
+from .file import ModelEntry, PriceEntry, ProviderEntry, Tier, billed_as
 from .rates import FREE, FREE_RATES, Fees, Price, Rates, Step
 
 __all__ = [
@@ -134,9 +134,7 @@ def _stated(
     provider: ProviderEntry, entry: ModelEntry, period: PriceEntry, tier: str
 ) -> dict[str, Fraction] | None:
     """USD per million tokens for each kind in a tier; ``None`` where the tier is not priced."""
-    prices = {
-        kind: Fraction(price) for kind in KINDS if (price := getattr(period, kind)) is not None
-    }
+    prices = {kind: Fraction(price) for kind, price in period.amounts.items()}
     if tier != STANDARD:
         change = tiers_of(provider, entry, period).get(tier)
         if change is None:
@@ -145,12 +143,7 @@ def _stated(
             prices = {kind: price * Fraction(change) for kind, price in prices.items()}
         else:
             prices |= {kind: Fraction(price) for kind, price in change.items()}
-    prices.setdefault("cache_read", prices["input"])
-    prices.setdefault("cache_write_5m", prices["input"])
-    prices.setdefault("cache_write_1h", max(prices["input"], prices["cache_write_5m"]))
-    prices.setdefault("audio_input", prices["input"])
-    prices.setdefault("audio_output", prices["output"])
-    return prices
+    return billed_as(prices)
 
 
 def _exact(

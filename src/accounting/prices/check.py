@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ...errors import ConfigError
 from .diff import Difference, amounts, per_million, plain_number
+from .explained import read_explanations
 
 if TYPE_CHECKING:
     from .rates import Price
     from .table import PriceTable
 
-__all__ = ["PROVIDERS", "check"]
+__all__ = ["PROVIDERS", "Report", "check"]
 
 PROVIDERS: Mapping[str, str] = {
     "anthropic": "anthropic",
@@ -65,13 +69,35 @@ _TIERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def check(
-    table: PriceTable,
-    on: dt.date,
-    *,
-    providers: Iterable[str] | None = None,
-    everything: bool = False,
-) -> tuple[Difference, ...]:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A table beside ``genai-prices``.
+
+    Attributes:
+        version: Of the package.
+        unexplained: Where the two say different things, and nobody has said why.
+        explained: Where they do, and the reason why ours stands.
+        one_sided: What only one of them states: models, kinds, tiers and fees. Nothing disagrees
+            there, so there is nothing to explain.
+        stale: The explained differences that there no longer are; none for days before the
+            explanations begin.
+    """
+
+    version: str
+    unexplained: tuple[Difference, ...]
+    explained: tuple[tuple[Difference, str], ...]
+    one_sided: tuple[Difference, ...]
+    stale: tuple[str, ...]
+
+    def left_out(self) -> str:
+        """How many of which kind are one-sided: ``3 models here, 2 fees there``."""
+        counts = Counter(
+            f"{_sort(each.what)} {'there' if each.ours is None else 'here'}"
+            for each in self.one_sided
+        )
+        return ", ".join(f"{number} {what}" for what, number in counts.most_common())
+
+
+def check(table: PriceTable, on: dt.date, *, providers: Iterable[str] | None = None) -> Report:
     """Compare a table with the installed ``genai-prices``.
 
     Prices by kind, tier and step, and fees are compared; windows and dates are not. Where the
@@ -81,18 +107,45 @@ def check(
         table: Ours.
         on: The day whose prices are compared.
         providers: Of our tables, those to compare; all of them by default.
-        everything: Also what only one side states: models, kinds, tiers and fees.
 
     Raises:
         ConfigError: The package is not installed.
     """
     theirs = {provider.id: provider for provider in _load()}
+    names = tuple(PROVIDERS if providers is None else providers)
     found: list[Difference] = []
-    for name in PROVIDERS if providers is None else providers:
+    for name in names:
         other = theirs.get(PROVIDERS.get(name, ""))
         if other is not None and name in table.kinds:
-            found.extend(_provider(table, name, other, on, everything=everything))
-    return tuple(found)
+            found.extend(_provider(table, name, other, on))
+    explanations = read_explanations()
+    reasons = explanations.reasons(on, providers=names)
+    both = [each for each in found if not each.one_sided]
+    met = {str(each) for each in both}
+    return Report(
+        version=_version(),
+        unexplained=tuple(each for each in both if str(each) not in reasons),
+        explained=tuple((e, reasons[str(e)]) for e in both if str(e) in reasons),
+        one_sided=tuple(each for each in found if each.one_sided),
+        stale=tuple(line for line in reasons if line not in met and on >= explanations.checked),
+    )
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("genai-prices")
+    except metadata.PackageNotFoundError:  # a copy on the path
+        return "of unknown version"
+
+
+def _sort(what: str) -> str:
+    if what in {"model", "price"}:
+        return "models"
+    if what in _TIERS:
+        return "tiers"
+    return "fees" if what.startswith("fee ") else "kinds of tokens"
 
 
 def _load() -> list[Any]:
@@ -106,25 +159,20 @@ def _load() -> list[Any]:
     return providers
 
 
-def _provider(
-    table: PriceTable, name: str, other: Any, on: dt.date, *, everything: bool
-) -> Iterator[Difference]:
+def _provider(table: PriceTable, name: str, other: Any, on: dt.date) -> Iterator[Difference]:
     matched = set()
     for model in table.models(name):
         their = _their_model(name, model, other)
         if their is not None:
             matched.add(their.id)
-            for found in _model(table, name, model, their, on):
-                if everything or (found.ours is not None and found.theirs is not None):
-                    yield found
-        elif everything:
+            yield from _model(table, name, model, their, on)
+        else:
             yield Difference(name, model, "model", "known", None)
-    if everything:
-        for their in other.models:
-            if not their.id.startswith(_PART.get(name, "")) or not _sells_tokens(their, on):
-                continue
-            if their.id not in matched and table.lookup(name, their.id, on) is None:
-                yield Difference(name, their.id, "model", None, "known")
+    for their in other.models:
+        if not their.id.startswith(_PART.get(name, "")) or not _sells_tokens(their, on):
+            continue
+        if their.id not in matched and table.lookup(name, their.id, on) is None:
+            yield Difference(name, their.id, "model", None, "known")
 
 
 def _their_model(name: str, model: str, other: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .file import FEES, KINDS
+from .file import BILLED_AS, FEES, KINDS
 
 if TYPE_CHECKING:
     from .rates import Price, Rates
@@ -33,15 +33,6 @@ __all__ = [
 ]
 
 _LIMITS = ("context_window", "max_output_tokens", "default_max_tokens")
-
-# What a kind costs where the vendor has no price of its own for it.
-_BILLED_AS = {
-    "cache_read": "input",
-    "cache_write_5m": "input",
-    "cache_write_1h": "cache_write_5m",
-    "audio_input": "input",
-    "audio_output": "output",
-}
 
 Facts = Mapping[str, Decimal | int | str]
 """What is said of one model: ``{"input": 3, "output": 15, "batch": "×0.5", "retires": …}``."""
@@ -65,6 +56,11 @@ class Difference(msgspec.Struct, frozen=True):
     what: str
     ours: Decimal | int | str | None
     theirs: Decimal | int | str | None
+
+    @property
+    def one_sided(self) -> bool:
+        """Only one of the two says anything."""
+        return self.ours is None or self.theirs is None
 
     def __str__(self) -> str:
         ours, theirs = ("nothing" if s is None else str(s) for s in (self.ours, self.theirs))
@@ -183,7 +179,7 @@ def amounts(rates: Rates, per: int) -> dict[str, Decimal]:
     return {
         kind: per_million(rate, per)
         for kind, rate in own.items()
-        if kind not in _BILLED_AS or rate != own[_BILLED_AS[kind]]
+        if kind not in BILLED_AS or rate != own[BILLED_AS[kind]]
     }
 
 

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from fractions import Fraction
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ...errors import ConfigError
+from .likes import wrong_place
 
 __all__ = [
+    "BILLED_AS",
     "CAPABILITIES",
     "FEES",
     "KINDS",
     "LongContext",
     "ModelEntry",
+    "NamedPrices",
     "PriceEntry",
     "ProviderEntry",
-    "merge",
+    "Tier",
+    "billed_as",
     "parse",
+    "wrong_prices",
+    "wrong_tiers",
 ]
 
 KINDS = (
@@ -37,6 +43,15 @@ KINDS = (
     "audio_input",
     "audio_output",
 )
+
+# What a kind costs where the vendor has no price of its own for it; each after the other.
+BILLED_AS = {
+    "cache_read": "input",
+    "cache_write_5m": "input",
+    "cache_write_1h": "cache_write_5m",
+    "audio_input": "input",
+    "audio_output": "output",
+}
 
 FEES = ("web_search", "file_search", "code_session")
 
@@ -59,6 +74,8 @@ CAPABILITIES = frozenset(
 
 Tier: TypeAlias = Decimal | dict[str, Decimal]
 
+_Amount = TypeVar("_Amount", Decimal, Fraction)
+
 _STANDARD = frozenset({"standard", "default"})
 # Money is counted in 10⁻¹² USD, a price is for 10⁶ tokens.
 _FINEST = -6
@@ -77,27 +94,44 @@ class LongContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Decimal
 
 
-class PriceEntry(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}
+class NamedPrices(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"since": "from"},
 ):
-    """One period's prices, USD per million tokens."""
+    """What one period of a price list names, USD per million tokens; ``None``: nothing of it."""
 
-    input: Decimal
-    output: Decimal
+    input: Decimal | None = None
+    output: Decimal | None = None
     cache_read: Decimal | None = None
     cache_write_5m: Decimal | None = None
     cache_write_1h: Decimal | None = None
     audio_input: Decimal | None = None
     audio_output: Decimal | None = None
-    long: LongContext | tuple[LongContext, ...] = ()
+    long: LongContext | tuple[LongContext, ...] | None = None
     tiers: dict[str, Tier] | None = None
     since: dt.date | None = None
     until: dt.date | None = None
 
     @property
+    def amounts(self) -> dict[str, Decimal]:
+        """The prices that are named, by kind."""
+        return {kind: price for kind in KINDS if (price := getattr(self, kind)) is not None}
+
+    @property
     def steps(self) -> tuple[LongContext, ...]:
         """The long-context steps, however many were given."""
-        return (self.long,) if isinstance(self.long, LongContext) else self.long
+        return (self.long,) if isinstance(self.long, LongContext) else self.long or ()
+
+
+class PriceEntry(NamedPrices, frozen=True, kw_only=True):
+    """One period's prices, whole: a kind that is not named is billed as another."""
+
+    input: Decimal
+    output: Decimal
 
 
 class _Inherited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,8 +147,12 @@ class _Inherited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ModelEntry(_Inherited, frozen=True, kw_only=True):
-    """One model. ``aliases`` are further names; one that ends with ``*`` matches as a prefix."""
+    """One model. ``aliases`` are further names; one that ends with ``*`` matches as a prefix.
 
+    ``replace`` is for a table that is laid over another: nothing is kept of the entry below.
+    """
+
+    replace: bool = False
     prices: PriceEntry | tuple[PriceEntry, ...]
     aliases: tuple[str, ...] = ()
     retires: dt.date | None = None
@@ -130,6 +168,7 @@ class ModelEntry(_Inherited, frozen=True, kw_only=True):
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One provider: what its models share, and the models. ``hosts`` are where it answers."""
 
+    replace: bool = False
     source: str = ""
     checked: dt.date | None = None
     free: bool = False
@@ -140,39 +179,35 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     models: dict[str, ModelEntry] = {}
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """One raw table over another: tables merge key by key, everything else is replaced.
-
-    A model's ``prices`` are replaced whole, since half of one price list and half of another is
-    neither.
-    """
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        if key != "prices" and isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = merge(below, value)
-        else:
-            merged[key] = value
-    return merged
-
-
 def parse(raw: Mapping[str, Any], *, origin: str) -> dict[str, ProviderEntry]:
     """Check a raw table and turn it into entries.
 
     Args:
-        raw: As ``tomllib`` reads it, or a dict.
+        raw: As ``tomllib`` reads it, or a dict, without any ``like`` (:func:`.likes.resolved`).
         origin: What to call it in an error (``pricing.toml``).
 
     Raises:
         ConfigError: Something in it is wrong; ``param`` names the place.
     """
-    entries: dict[str, ProviderEntry] = {}
-    for name in raw:
-        whole = _with_base(raw, name, origin)
-        entries[name] = _convert(_with_likes(whole, name, origin), name, origin)
+    entries = {name: _convert(table, name, origin) for name, table in raw.items()}
     for where, complaint in _complaints(entries):
-        raise _error(origin, where, complaint)
+        raise wrong_place(origin, where, complaint)
     return entries
+
+
+def billed_as(stated: Mapping[str, _Amount]) -> dict[str, _Amount]:
+    """Every kind's price: one that is not stated is billed as another.
+
+    Args:
+        stated: The prices that are, by kind; ``input`` and ``output`` among them.
+    """
+    prices = dict(stated)
+    prices.setdefault("cache_read", prices["input"])
+    prices.setdefault("cache_write_5m", prices["input"])
+    prices.setdefault("cache_write_1h", max(prices["input"], prices["cache_write_5m"]))
+    prices.setdefault("audio_input", prices["input"])
+    prices.setdefault("audio_output", prices["output"])
+    return prices
 
 
 def _convert(table: Any, name: str, origin: str) -> ProviderEntry:
@@ -181,11 +216,7 @@ def _convert(table: Any, name: str, origin: str) -> ProviderEntry:
     except msgspec.ValidationError as exc:
         complaint, _, path = str(exc).partition(" - at `")
         where = _place(table, name, path.removesuffix("`"))
-        raise _error(origin, where, complaint) from None
-
-
-def _error(origin: str, where: str, complaint: str) -> ConfigError:
-    return ConfigError(f"{origin}: {where}: {complaint}", param=where)
+        raise wrong_place(origin, where, complaint) from None
 
 
 def _place(table: Any, name: str, path: str) -> str:
@@ -198,44 +229,6 @@ def _place(table: Any, name: str, path: str) -> str:
         except msgspec.ValidationError:
             return f"{name}.models.{model!r}" + path.partition("models[...]")[2]
     return name + path.removeprefix("$")
-
-
-def _with_base(raw: Mapping[str, Any], name: str, origin: str) -> Any:
-    """A provider that sells another's models: that one's table with its own over it."""
-    table = raw[name]
-    if not isinstance(table, Mapping) or "like" not in table:
-        return table
-    where, other = f"{name}.like", table["like"]
-    if not isinstance(other, str) or not isinstance(raw.get(other), Mapping):
-        raise _error(origin, where, f"there is no provider {other!r} here")
-    if "like" in raw[other]:
-        raise _error(origin, where, f"{other!r} is itself like another one: name that")
-    shared = {key: value for key, value in raw[other].items() if key not in ("kinds", "hosts")}
-    return merge(shared, {key: value for key, value in table.items() if key != "like"})
-
-
-def _with_likes(table: Any, name: str, origin: str) -> Any:
-    """Replace each ``like = "other"`` by what the other entry says, names and dates left out."""
-    if not isinstance(table, Mapping) or not isinstance(table.get("models"), Mapping):
-        return table
-    models: Mapping[str, Any] = table["models"]
-
-    def resolved(model: str, seen: tuple[str, ...]) -> Any:
-        entry = models[model]
-        if not isinstance(entry, Mapping) or "like" not in entry:
-            return entry
-        other = entry["like"]
-        where = f"{name}.models.{model!r}.like"
-        if other not in models:
-            raise _error(origin, where, f"there is no model {other!r} here")
-        if other in seen:
-            raise _error(origin, where, f"goes round in a circle: {' -> '.join((*seen, other))}")
-        shared = dict(resolved(other, (*seen, other)))
-        for own in ("aliases", "retires", "source", "checked"):
-            shared.pop(own, None)
-        return {**shared, **{key: value for key, value in entry.items() if key != "like"}}
-
-    return {**table, "models": {model: resolved(model, (model,)) for model in models}}
 
 
 def _complaints(entries: Mapping[str, ProviderEntry]) -> Iterator[tuple[str, str]]:
@@ -256,7 +249,7 @@ def _complaints(entries: Mapping[str, ProviderEntry]) -> Iterator[tuple[str, str
                 if names.setdefault(alias, model) != model:
                     yield f"{where}.aliases", f"{alias!r} already belongs to {names[alias]!r}"
             yield from _wrong_shared(entry, where)
-            yield from _wrong_prices(entry.periods, f"{where}.prices")
+            yield from wrong_prices(entry.periods, f"{where}.prices")
 
 
 def _wrong_shared(entry: _Inherited, where: str) -> Iterator[tuple[str, str]]:
@@ -270,7 +263,7 @@ def _wrong_shared(entry: _Inherited, where: str) -> Iterator[tuple[str, str]]:
     if entry.default_max_tokens and entry.max_output_tokens:  # noqa: SIM102 - reads as two steps
         if entry.default_max_tokens > entry.max_output_tokens:
             yield f"{where}.default_max_tokens", "must not be above max_output_tokens"
-    yield from _wrong_tiers(entry.tiers or {}, f"{where}.tiers")
+    yield from wrong_tiers(entry.tiers or {}, f"{where}.tiers")
     for region, factor in (entry.regions or {}).items():
         if not (factor.is_finite() and factor > 0):
             yield f"{where}.regions.{region}", f"must be a positive multiplier, got {factor}"
@@ -294,7 +287,8 @@ def _exponent(number: Decimal) -> int:
     return int(exponent) + min(zeros, len(digits) - 1)
 
 
-def _wrong_tiers(tiers: Mapping[str, Tier], where: str) -> Iterator[tuple[str, str]]:
+def wrong_tiers(tiers: Mapping[str, Tier], where: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with tiers: place and complaint."""
     for tier, value in tiers.items():
         if tier in _STANDARD:
             yield f"{where}.{tier}", "the standard tier is what `prices` states"
@@ -309,7 +303,8 @@ def _wrong_tiers(tiers: Mapping[str, Tier], where: str) -> Iterator[tuple[str, s
                     yield from _wrong_price(price, f"{where}.{tier}.{kind}")
 
 
-def _wrong_prices(periods: tuple[PriceEntry, ...], where: str) -> Iterator[tuple[str, str]]:
+def wrong_prices(periods: Sequence[NamedPrices], where: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the periods of a price list: place and complaint."""
     if not periods:
         yield where, "must state at least one price"
     for index, period in enumerate(periods):
@@ -318,7 +313,7 @@ def _wrong_prices(periods: tuple[PriceEntry, ...], where: str) -> Iterator[tuple
             price = getattr(period, kind)
             if price is not None:
                 yield from _wrong_price(price, f"{at}.{kind}")
-        yield from _wrong_tiers(period.tiers or {}, f"{at}.tiers")
+        yield from wrong_tiers(period.tiers or {}, f"{at}.tiers")
         yield from _wrong_steps(period.steps, f"{at}.long")
         if period.since and period.until and period.since >= period.until:
             yield f"{at}.until", "must be after `from`; it is the first day of the next price"

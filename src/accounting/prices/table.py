@@ -27,7 +27,9 @@ from .build import (
     tiers_of,
 )
 from .file import ProviderEntry
+from .likes import resolved
 from .names import candidates
+from .overlay import laid_over
 from .rates import Fees, ModelInfo, Price, Rates, Step
 
 __all__ = [
@@ -82,9 +84,9 @@ class PriceTable:
         Raises:
             ConfigError: Something in it is wrong; ``param`` names the place.
         """
-        self._raw = raw
+        self._raw = resolved(raw, origin=origin)
         self._below = below
-        self._providers = price_file.parse(raw, origin=origin)
+        self._providers = price_file.parse(self._raw, origin=origin)
         self._kinds = {
             kind: name
             for name, provider in self._providers.items()
@@ -119,7 +121,10 @@ class PriceTable:
     def merged(self, over: Mapping[str, Any], *, origin: str = "pricing") -> PriceTable:
         """This table with a user's over it: what the user's names is replaced, the rest stays.
 
-        A model's ``prices`` are replaced whole. Floats count as they are written.
+        The rest of a price list too: a kind of tokens that the user's does not name keeps its
+        price, and rises as the kind does beside which it is billed, where that is dearer now. A
+        model that was written down as being like another keeps its price when that one's changes.
+        Floats count as they are written.
 
         Raises:
             ConfigError: The result is wrong; ``param`` names the place.
@@ -127,7 +132,8 @@ class PriceTable:
         if not over:
             return self
         _expect_tables(over, origin)
-        return PriceTable(price_file.merge(self._raw, over), origin=origin, below=self)
+        raw = laid_over(self._raw, over, origin=origin, find=self._entry_of)
+        return PriceTable(raw, origin=origin, below=self)
 
     def lookup(
         self,
@@ -298,6 +304,9 @@ class PriceTable:
         prefixes.sort(key=lambda pair: len(pair[0]), reverse=True)
         self._names[name] = exact
         self._prefixes[name] = tuple(prefixes)
+
+    def _entry_of(self, name: str, model: str) -> str | None:
+        return self._resolve(name, model) if name in self._providers else None
 
     def _resolve(self, name: str, model: str) -> str | None:
         exact = self._names[name]

@@ -5,117 +5,32 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ...errors import LedgerError
 from ..ledger.row import Row
-from ..money import Pico, pico, usd
+from ..money import Pico, pico
 from .exports.values import REQUESTS, Export, ExportLine, day_of
 from .figures import times
 from .matching import EVERYTHING, groups_of
 from .moments import instant, microseconds
+from .reconciliation import (
+    NONE,
+    Difference,
+    Kind,
+    Reconciliation,
+    Tolerance,
+    Total,
+    in_users_terms,
+)
 
 if TYPE_CHECKING:
     from ..ledger.store import Store
 
-__all__ = [
-    "NONE",
-    "Difference",
-    "Kind",
-    "Reconciliation",
-    "Tolerance",
-    "Total",
-    "in_users_terms",
-    "reconcile",
-]
-
-Kind: TypeAlias = Literal["amounts differ", "missing in ledger", "missing in export"]
+__all__ = ["reconcile"]
 
 _PAGE: Final = 5000
 _LONGEST_CALL: Final = dt.timedelta(hours=1)
-
-
-class Tolerance(msgspec.Struct, frozen=True):
-    """What is too little to be called a difference, beside what the export itself rounds.
-
-    Attributes:
-        usd: An amount of money; for costs.
-        part: A part of the larger side: 0.01 for a hundredth; for everything.
-    """
-
-    usd: Decimal = Decimal(0)
-    part: Decimal = Decimal(0)
-
-
-NONE: Final = Tolerance()
-
-
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure on which the two do not agree.
-
-    Attributes:
-        kind: Whether one side says nothing at all about that model on that day.
-        day: The day, in UTC.
-        model: The model; several where they could not be told apart.
-        measure: ``cost`` in USD, ``requests``, or a counter of :class:`~switchgear.Usage`.
-        ledger: What the ledger says.
-        export: What the vendor says.
-        api_keys: The vendor's keys that it is about.
-        projects: Its projects or workspaces.
-        notes: What may explain it.
-    """
-
-    kind: Kind
-    day: dt.date
-    model: str
-    measure: str
-    ledger: Decimal
-    export: Decimal
-    api_keys: tuple[str, ...] = ()
-    projects: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def by(self) -> Decimal:
-        """By how much the vendor has more."""
-        return self.export - self.ledger
-
-
-class Total(msgspec.Struct, frozen=True):
-    """A measure over the whole time, on both sides."""
-
-    measure: str
-    ledger: Decimal
-    export: Decimal
-
-
-class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the comparison.
-
-    Attributes:
-        vendor: Whose export it was.
-        form: What kind of export.
-        since: From when on both were compared; ``None`` where the export is empty.
-        until: Until when, exclusive.
-        attempts: Attempts of the ledger that were compared.
-        compared: Figures that were compared.
-        differences: Those that do not agree, day by day.
-        totals: Every measure over the whole time.
-        notes: What was left out, and what to keep in mind, one line each.
-    """
-
-    vendor: str
-    form: str
-    since: dt.datetime | None
-    until: dt.datetime | None
-    attempts: int
-    compared: int
-    differences: tuple[Difference, ...]
-    totals: tuple[Total, ...]
-    notes: tuple[str, ...]
 
 
 class _Side:
@@ -182,6 +97,8 @@ def reconcile(
     differences, compared = _compare(ours, theirs, measures, tolerance)
     spans = export.covered
     notes = [*export.notes, *_notes(inside, foreign)]
+    if compared and not export.lines:
+        notes.append("it has no line: was it made for this workspace, project or key?")
     if any(end > (now or dt.datetime.now(dt.UTC)) for _, end in spans):
         notes.append("its last day is not over: both sides still grow")
     return Reconciliation(
@@ -194,12 +111,8 @@ def reconcile(
         differences=tuple(differences),
         totals=tuple(_total(measure, ours, theirs) for measure in measures),
         notes=tuple(notes),
+        complete=export.complete,
     )
-
-
-def in_users_terms(measure: str, value: int) -> Decimal:
-    """A sum as users see it: USD for costs, else a count."""
-    return usd(value) if measure == "cost" else Decimal(value)
 
 
 def _booked(

@@ -67,7 +67,8 @@ class PromptBound(msgspec.Struct, frozen=True, gc=False):
         tokens: The most tokens; ``None`` where only the context window bounds them.
         marks: Its cache marks.
         audio: Something in it may be spoken.
-        why: What has no bound at all, where something has none: a tool that the vendor runs.
+        why: What its tools have that has no bound at all, in words that go on from ``tools``;
+            empty where all of it has one.
     """
 
     tokens: int | None
@@ -183,7 +184,7 @@ class _Walk:
                 continue
             bound = tool_bound(tool.native)
             if bound.why:
-                self.why = f"the tool {tool.name} {bound.why}"
+                self.why = f"have {tool.name}, which {bound.why}"
             elif bound.tokens is None:
                 self.unseen = True
             else:

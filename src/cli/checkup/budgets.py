@@ -129,20 +129,20 @@ def hard(case: Case) -> Iterator[Result]:
     """Models that a hard budget refuses always, and groups that it leaves nothing of."""
     config = case.config
     rules = [rule for rule in config.budgets if rule.hard]
-    refused: dict[tuple[str, str], dict[str, None]] = {}
+    refused: dict[tuple[str, str, str], dict[str, None]] = {}
     tight: dict[str, tuple[int, str]] = {}
     ended: dict[str, dict[str, None]] = {}
     for group in config.groups.values():
         for rule in rules:
             reasons = [_refused(case, rule, group, entry, tight) for entry in group.candidates]
-            for entry, reason in zip(group.candidates, reasons, strict=True):
-                if reason:
-                    refused.setdefault((str(entry), reason), {})[_name(rule)] = None
+            for entry, told in zip(group.candidates, reasons, strict=True):
+                if told is not None:
+                    refused.setdefault((str(entry), *told), {})[_name(rule)] = None
             if all(reasons):
                 ended.setdefault(group.name, {})[_name(rule)] = None
-    for (name, reason), budgets in refused.items():
+    for (name, reason, way), budgets in refused.items():
         whose = _joined(budgets)
-        yield warning(f"{name} is always refused under {whose}, hard", reason, _way_out(reason))
+        yield warning(f"{name} is always refused under {whose}, hard", reason, way)
     for name, budgets in ended.items():
         yield error(
             f"group {name} can never be served under {_joined(budgets)}, hard",
@@ -162,29 +162,33 @@ def _refused(
     group: GroupConfig,
     entry: Candidate,
     tight: dict[str, tuple[int, str]],
-) -> str:
-    """Why a budget refuses any call of an entry, even the shortest; empty where it does not."""
+) -> tuple[str, str] | None:
+    """Why a budget refuses any call of an entry, even the shortest, and the way out.
+
+    ``None`` where it does not.
+    """
     from ...accounting.bounds import Unbounded
     from ...accounting.money import pico, usd
 
     if not _is_about(rule, entry):
-        return ""
+        return None
     worst = _worst(case, group, entry)
     if worst is None:
-        return ""  # the provider can't be used at all, and that is told elsewhere
+        return None  # the provider can't be used at all, and that is told elsewhere
     if isinstance(worst, Unbounded):
-        return f"{worst.param}: {worst.reason}"
+        return worst.fault, worst.way
     limit = pico(rule.usd)
     amount = _dollars(usd(worst.amount))
     most = f"a short call can cost {amount} at most ({worst.output_tokens:,} tokens of answer)"
     if worst.amount > limit:
-        return f"{most}, which is more than its {_dollars(rule.usd)}"
+        why = f"{most}, which is more than its {_dollars(rule.usd)}"
+        return why, "lower max_tokens, or raise usd"
     if worst.amount and limit // worst.amount < _FEW_AT_ONCE:
         calls = limit // worst.amount
         known = tight.get(_name(rule))
         if known is None or calls < known[0]:
             tight[_name(rule)] = calls, f"{entry}: {most}, set aside while it runs"
-    return ""
+    return None
 
 
 def _is_about(rule: BudgetRule, entry: Candidate) -> bool:
@@ -218,16 +222,6 @@ def _worst(case: Case, group: GroupConfig, entry: Candidate) -> Worst | Unbounde
         day=case.today,
         tokens=TokenCounter(),
     )
-
-
-def _way_out(reason: str) -> str:
-    if reason.startswith("model: it has no price"):
-        return "add its price in [pricing]"
-    if reason.startswith("max_tokens"):
-        return "set max_tokens of the group or the entry, or max_output_tokens of the model"
-    if reason.startswith("extra."):
-        return "take the field out of the entry's extra"
-    return "" if reason.startswith("model") else "lower max_tokens, or raise usd"
 
 
 # Words

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from switchgear.accounting.budgets.keys import Party
+from switchgear.config.budgets import Downgrade
 from tests.accounting.budgets.desks import Desk, Office, hard, soft
 
 A = Party(project_id="a")
@@ -122,11 +124,32 @@ def test_how_much_is_spent_is_asked_once_and_then_heard(office: Office) -> None:
         asked = desk.store.calls.count("standings")
         row = desk.row(A, office.clock.now(), None)
         desk.ledger.begin(row)
-        import msgspec
-
         desk.ledger.end(msgspec.structs.replace(row, outcome="answered", cost=250_000_000))
         await asyncio.sleep(0.5)
         assert await desk.budgets.part_spent(applied) == 0.25
         assert desk.store.calls.count("standings") == asked
+
+    office.run(calls())
+
+
+def test_what_is_spent_here_counts_at_once_and_once(office: Office) -> None:
+    cheaper = Downgrade(at=0.8, groups={"dear": "cheap"})
+    desk = office.desk(soft("project:*", "0.001", downgrade=cheaper))
+    (applied,) = desk.rules.applying(A, office.clock.now())
+
+    async def calls() -> None:
+        assert await desk.budgets.part_spent(applied) == 0.0
+        asked = len(desk.store.calls)
+        for number in (1, 2):
+            row = desk.row(A, office.clock.now(), None)
+            desk.ledger.begin(row)
+            row = msgspec.structs.replace(row, outcome="answered", cost=250_000_000)
+            desk.ledger.end(row)
+            desk.budgets.settled(row, desk.ledger.position)
+            assert await desk.budgets.part_spent(applied) == 0.25 * number
+        assert len(desk.store.calls) == asked
+        await asyncio.sleep(0.5)
+        assert "book" in desk.store.calls[asked:]
+        assert await desk.budgets.part_spent(applied) == 0.5
 
     office.run(calls())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import fnmatch
 import sys
 from decimal import Decimal
 
 import pytest
 
 from switchgear.accounting.prices.check import PROVIDERS, check
-from switchgear.accounting.prices.diff import Difference, per_million, tables
+from switchgear.accounting.prices.diff import per_million, tables
+from switchgear.accounting.prices.explained import read_explanations
 from switchgear.accounting.prices.table import PriceTable, default_prices
 from switchgear.errors import ConfigError
 
@@ -18,36 +18,52 @@ genai_prices = pytest.importorskip("genai_prices", reason="genai-prices is not i
 
 TODAY = dt.date(2026, 11, 23)
 
-# "model: what", with wildcards, and why ours stands.
-REASONED = {
-    "anthropic/claude-sonnet-4-5: *above 200000 *": "the beta with a surcharge ended 2026-04-30",
-    "azure-openai/*o4-mini*: *": "their o4-mini takes whatever has its name in it",
-    "deepseek/deepseek-chat: *": "theirs is V3 of early 2025; the last model of the name was V3.2",
-    "mistral/mistral-embed: *output": "an embedding has no output",
-    "openai/gpt-5.6-cyber: above 272000 *": "the step is LiteLLM's; theirs has none",
-    "openai/gpt-5.[45]: priority above *": "no rate of priority's own is published: the dearer one",
-    "openai/gpt-5.5-pro: * above *": "the pages have no step for batch and flex, LiteLLM has",
-    "openai/gpt-5.4: * above 272000 cache_read": "twice 0.13; published is 0.25",
-    "openrouter/google/*: *cache_write_5m": "theirs is the storage, on top of the input",
-    "openrouter/x-ai/grok-4.*: above 199999 *": "one token: xAI's step includes its bound",
-    "together/meta-llama/Llama-3.3-70B-Instruct-Turbo: *": "LiteLLM's is newer, and dearer",
-    "xai/grok-code-fast-1: *": "its names lead to Grok Build since 2026-05-15",
-}
+# From each of these on some price is another one, here or there; and a day after all of them.
+DAYS = [TODAY, dt.date(2026, 12, 1), dt.date(2027, 1, 1), dt.date(2027, 6, 1)]
 
 
-def reason(found: Difference) -> str | None:
-    name = f"{found.provider}/{found.model}: {found.what}"
-    return next((rule for rule in REASONED if fnmatch.fnmatchcase(name, rule)), None)
+@pytest.mark.parametrize("day", DAYS)
+def test_every_price_that_both_have_agrees_or_has_a_reason_not_to(day: dt.date) -> None:
+    assert [str(each) for each in check(default_prices(), day).unexplained] == []
 
 
-def test_every_price_that_both_have_agrees_or_has_a_reason_not_to() -> None:
-    found = check(default_prices(), TODAY)
-    assert [str(each) for each in found if reason(each) is None] == []
+@pytest.mark.parametrize("day", DAYS)
+def test_no_reason_outlives_its_difference(day: dt.date) -> None:
+    assert check(default_prices(), day).stale == ()
 
 
-def test_no_reason_outlives_its_difference() -> None:
-    used = {reason(each) for each in check(default_prices(), TODAY)}
-    assert used == set(REASONED)
+def test_every_reason_is_one_that_a_day_needs() -> None:
+    explanations = read_explanations()
+    lines = [line for each in explanations.known for line in each.differences]
+    met = {str(found) for day in DAYS for found, _ in check(default_prices(), day).explained}
+    assert set(lines) == met
+    assert all(len(each.reason) > 15 for each in explanations.known)
+    assert explanations.checked == TODAY
+
+
+def test_a_reason_is_for_both_figures() -> None:
+    """So that no reason hides an error that somebody makes later at the same place."""
+    known = "anthropic/claude-sonnet-4-5: above 200000 input: 3 here, 6 there"
+    report = check(default_prices(), TODAY, providers=["anthropic"])
+    assert known in {str(found) for found, _ in report.explained}
+    table = changed("anthropic/claude-sonnet-4-5", input="2")
+    report = check(table, TODAY, providers=["anthropic"])
+    assert known in report.stale
+    unexplained = {str(found) for found in report.unexplained}
+    assert "anthropic/claude-sonnet-4-5: above 200000 input: 2 here, 6 there" in unexplained
+    before = check(table, TODAY - dt.timedelta(days=1), providers=["anthropic"])
+    assert before.stale == (), "nobody has looked at days before"
+
+
+def test_two_reasons_for_one_difference_on_one_day_there_are_not() -> None:
+    for day in DAYS:
+        lines = [
+            line
+            for each in read_explanations().known
+            if each.holds(day)
+            for line in each.differences
+        ]
+        assert len(lines) == len(set(lines))
 
 
 def test_every_table_of_ours_that_costs_something_is_compared() -> None:
@@ -60,7 +76,7 @@ def test_most_of_our_models_are_known_there() -> None:
     prices = default_prices()
     unknown = [
         each
-        for each in check(prices, TODAY, everything=True)
+        for each in check(prices, TODAY).one_sided
         if each.what == "model" and each.theirs is None and each.provider != "azure-openai"
     ]
     total = sum(len(prices.models(name)) for name in PROVIDERS if name != "azure-openai")
@@ -75,45 +91,59 @@ def changed(model: str, **prices: str) -> PriceTable:
 
 def test_a_wrong_figure_is_found_in_every_tier() -> None:
     table = changed("openai/gpt-6.1-terra", input="1", output="6")
-    found = [str(each) for each in check(table, TODAY, providers=["openai"]) if not reason(each)]
+    found = [str(each) for each in check(table, TODAY, providers=["openai"]).unexplained]
     assert "openai/gpt-6.1-terra: output: 6 here, 5 there" in found
     assert "openai/gpt-6.1-terra: batch output: 3 here, 2.5 there" in found
-    assert "openai/gpt-6.1-terra: above 272000 output: 6 here, 7.5 there" in found
-    assert {each.provider for each in check(table, TODAY, providers=["groq"])} <= {"groq"}
+    assert "openai/gpt-6.1-terra: above 272000 output: 9 here, 7.5 there" in found
+    assert {line.partition("/")[0] for line in found} == {"openai"}
 
 
-def test_what_only_one_side_states_is_told_on_request() -> None:
+def test_what_only_one_side_states_is_told_apart_and_counted() -> None:
     table = changed("openai/gpt-6.1-terra", input="1", output="5", audio_input="9").merged(
         {"openai": {"models": {"gpt-of-my-own": {"prices": {"input": 1, "output": 1}}}}}
     )
-    brief = {str(each) for each in check(table, TODAY)}
-    full = {str(each) for each in check(table, TODAY, everything=True)}
-    alone = {
-        "openai/gpt-6.1-terra: audio_input: 9 here, nothing there",
-        "openai/gpt-of-my-own: model: known here, nothing there",
-        "openai/whisper-1: model: nothing here, known there",
+    usual, report = check(default_prices(), TODAY), check(table, TODAY)
+    assert report.unexplained == ()
+    added = {str(each) for each in report.one_sided} - {str(each) for each in usual.one_sided}
+    assert "openai/gpt-6.1-terra: audio_input: 9 here, nothing there" in added
+    assert "openai/gpt-of-my-own: model: known here, nothing there" in added
+    alone = {str(each) for each in report.one_sided}
+    assert "openai/gpt-4.5-preview: model: nothing here, known there" in alone
+    assert "openai/whisper-1: model: nothing here, known there" not in alone, "not by the token"
+
+
+def test_how_many_of_which_kind_are_one_sided_is_said() -> None:
+    report = check(default_prices(), TODAY)
+    parts = [part.partition(" ") for part in report.left_out().split(", ")]
+    said = {what: int(number) for number, _, what in parts}
+    assert sum(said.values()) == len(report.one_sided)
+    assert set(said) == {
+        *("models here", "models there", "kinds of tokens here"),
+        *("tiers here", "tiers there", "fees here", "fees there"),
     }
-    assert brief < full
-    assert not alone & brief
-    assert alone - full == {"openai/whisper-1: model: nothing here, known there"}, (
-        "not by the token"
+    assert said["models there"] == sum(
+        each.what == "model" and each.ours is None for each in report.one_sided
     )
-    assert "openai/gpt-4.5-preview: model: nothing here, known there" in full
 
 
 def test_prices_by_the_hour_are_compared_at_the_dearest() -> None:
-    assert check(default_prices(), TODAY, providers=["deepseek"]) != ()
     table = changed("deepseek/deepseek-flash", input="0.15", output="0.6", cache_read="0.003")
-    found = {str(each) for each in check(table, TODAY, providers=["deepseek"])}
+    found = {str(each) for each in check(table, TODAY, providers=["deepseek"]).unexplained}
     assert "deepseek/deepseek-flash: input: 0.15 here, 0.3 there" in found
 
 
 def test_prices_are_those_of_the_day() -> None:
-    found = check(default_prices(), dt.date(2026, 12, 1), providers=["google"])
-    assert found == ()
+    report = check(default_prices(), dt.date(2026, 12, 1), providers=["google"])
+    assert (report.unexplained, report.explained) == ((), ())
     price = default_prices().lookup("google", "gemini-4-argon", dt.date(2026, 12, 1))
     assert price is not None
     assert per_million(price.rates.input) == 4
+
+
+def test_the_report_says_what_it_was_compared_with() -> None:
+    from importlib import metadata
+
+    assert check(default_prices(), TODAY, providers=[]).version == metadata.version("genai-prices")
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

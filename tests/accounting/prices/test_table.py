@@ -324,8 +324,12 @@ def test_a_users_table_replaces_what_it_names_and_keeps_the_rest() -> None:
     )
     anvil = mine.lookup("acme", "anvil", TODAY)
     assert anvil is not None
-    assert anvil.rates.input == 100_000
-    assert anvil.steps == (), "prices are replaced whole"
+    assert (anvil.rates.input, anvil.rates.output) == (100_000, 1_000_000)
+    assert anvil.rates.cache_read == 250_000, "a kind that it does not name keeps its price"
+    assert [step.above for step in anvil.steps] == [1000]
+    assert anvil.steps[0].rates.input == 200_000
+    rocket = mine.lookup("acme", "rocket", TODAY)
+    assert rocket == table().lookup("acme", "rocket", TODAY), "what is like it does not follow"
     assert mine.lookup("acme", "hammer", TODAY) == anvil, "aliases stay"
     assert mine.lookup("acme", "anvil-2026-02-02", TODAY) is not None
     assert mine.lookup("home", "whatever", TODAY) is not None

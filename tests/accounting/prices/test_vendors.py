@@ -121,11 +121,15 @@ def test_a_seller_of_anothers_models_states_only_what_differs() -> None:
     assert regional.rates.input == 6_000_000
 
 
-def test_a_users_price_of_a_model_reaches_those_who_sell_it_too() -> None:
+def test_a_users_price_of_a_model_is_not_that_of_others_who_sell_it() -> None:
     own = {"maker": {"models": {"big": {"prices": CHEAP}}}}
-    price = PriceTable.from_toml(TABLE).merged(own).lookup("cloud", "big", TODAY)
+    prices = PriceTable.from_toml(TABLE)
+    price = prices.merged(own).lookup("cloud", "big", TODAY)
     assert price is not None
-    assert price.rates.input == 1_000_000
+    assert price.rates.input == 4_000_000
+    follows = prices.merged({**own, "cloud": {"like": "maker"}}).lookup("cloud", "big", TODAY)
+    assert follows is not None
+    assert follows.rates.input == 1_000_000
 
 
 @pytest.mark.parametrize(

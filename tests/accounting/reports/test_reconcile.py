@@ -13,12 +13,8 @@ import pytest
 from switchgear import Usage
 from switchgear.accounting.ledger.store import Store
 from switchgear.accounting.reports.exports.reader import read_export
-from switchgear.accounting.reports.reconcile import (
-    Difference,
-    Reconciliation,
-    Tolerance,
-    reconcile,
-)
+from switchgear.accounting.reports.reconcile import reconcile
+from switchgear.accounting.reports.reconciliation import Difference, Reconciliation, Tolerance
 from tests.accounting.reports import exports as made
 from tests.accounting.reports.rows import row
 
@@ -114,6 +110,66 @@ def test_what_the_export_lacks_also_on_a_day_without_a_line(booked: Booked) -> N
         ("missing in export", DAY, "input_tokens"),
         ("missing in export", DAY, "output_tokens"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "measures"),
+    [
+        (made.openai(("2026-11-22", [])), ["input_tokens", "output_tokens", "requests", "cost"]),
+        (
+            made.table(made.DASHBOARD_USAGE, {"start_time": made.seconds("2026-11-22")}),
+            ["input_tokens", "output_tokens", "requests"],
+        ),
+        (made.table(made.DASHBOARD_COST, {"start_time": made.seconds("2026-11-22")}), ["cost"]),
+    ],
+    ids=["json", "usage", "cost"],
+)
+def test_an_export_of_openai_that_is_silent_about_a_day_lacks_all_of_it(
+    booked: Booked, data: bytes, measures: list[str]
+) -> None:
+    found = compare(booked(gpt(), gpt()), data)
+    assert [each.measure for each in found.differences] == measures
+    assert {each.kind for each in found.differences} == {"missing in export"}
+    assert (found.verdict, found.attempts) == ("differ", 2)
+    assert "it has no line: was it made for this workspace, project or key?" in found.notes
+
+
+def test_an_export_of_anthropic_that_is_silent_about_a_day_lacks_all_of_it(
+    booked: Booked,
+) -> None:
+    usage = Usage(3200, 50, cache_read_tokens=200, cache_write_tokens=1500, web_searches=2)
+    found = compare(booked(haiku(usage=usage)), made.anthropic(("2026-11-22", [])))
+    assert {each.measure: each.ledger for each in found.differences} == {
+        "input_tokens": Decimal(3200),
+        "output_tokens": Decimal(50),
+        "cache_read_tokens": Decimal(200),
+        "cache_write_tokens": Decimal(1500),
+        "web_searches": Decimal(2),
+        "cost": Decimal("0.01"),
+    }
+    assert not any(each.export for each in found.differences)
+    assert found.form == "Anthropic's usage or cost report"
+
+
+def test_an_export_of_completions_says_nothing_of_embeddings_also_where_it_is_silent(
+    booked: Booked,
+) -> None:
+    embedding = gpt(model="text-embedding-3-small", answered_model="text-embedding-3-small")
+    silent = made.table(made.DASHBOARD_USAGE, {"start_time": made.seconds("2026-11-22")})
+    assert compare(booked(embedding), silent).verdict == "nothing compared"
+
+
+def test_an_export_about_other_things_alone_is_compared_with_nothing(booked: Booked) -> None:
+    images = {"object": "organization.usage.images.result", "images": 9}
+    found = compare(booked(gpt()), made.openai(("2026-11-22", [images])))
+    assert (found.verdict, found.attempts) == ("nothing compared", 0)
+    assert "left out: 1 line about images" in found.notes
+
+
+def test_attempts_that_nobody_bills_are_nothing_to_compare(booked: Booked) -> None:
+    failed = haiku(outcome="failed", tokens=None, status=500, dollars="0")
+    found = compare(booked(failed), made.anthropic(("2026-11-22", [])))
+    assert (found.verdict, found.attempts, found.notes) == ("nothing compared", 1, ())
 
 
 def test_only_the_time_of_the_export_is_compared(booked: Booked) -> None:
@@ -287,6 +343,17 @@ def test_many_attempts_are_read_page_by_page(booked: Booked) -> None:
 def test_an_empty_export_has_nothing_to_compare(booked: Booked) -> None:
     found = compare(booked(haiku()), made.table(made.CONSOLE_USAGE))
     assert (found.since, found.compared, found.differences) == (None, 0, ())
+    assert found.verdict == "nothing compared"
+
+
+def test_an_incomplete_export_agrees_with_nothing(booked: Booked) -> None:
+    results = [made.usage(fresh=1000, output=100)]
+    page = made.anthropic(("2026-11-22", results), more=True)
+    other = made.openai(("2026-11-22", [])).replace(b'"has_more": false', b'"has_more": true')
+    assert compare(booked(), other).verdict == "incomplete"
+    assert compare(booked(haiku()), page).verdict == "incomplete"
+    assert compare(booked(), page).verdict == "differ"
+    assert compare(booked(haiku()), page + made.anthropic(("2026-11-23", []))).verdict == "agree"
 
 
 def test_a_day_that_is_not_over_is_mentioned(booked: Booked) -> None:

@@ -34,6 +34,14 @@ _API_ROUNDING: Final = 50_000
 _CONSOLE_ROUNDING: Final = 5_000_000_000
 """Half a cent."""
 _FEES: Final = {"web_search": "web_searches", "code_execution": "code_sessions"}
+_MEASURES: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "web_searches",
+)
 _DATE: Final = re.compile(r"-(\d{4})-(\d{2})-(\d{2})$")
 _CONSOLE_COUNTS: Final = (
     "usage_input_tokens_no_cache",
@@ -82,15 +90,17 @@ def read_buckets(buckets: Sequence[Mapping[str, Any]]) -> Export:
             split = split and (line.model is not None or line.fee is not None)
             lines.append(line)
     cost = any(line.cost is not None for line in lines)
+    kind = ("cost" if cost else "usage") if lines else "usage or cost"
     notes = ["costs of the Priority tier are not in it"] if cost else []
     if lines and not split:
         by = "description" if cost else "model"
         notes.append(f"not split by model: group_by[]={by} would allow a closer look")
     return Export(
         vendor=VENDOR,
-        form=f"Anthropic's {'cost' if cost else 'usage'} report",
+        form=f"Anthropic's {kind} report",
         lines=tuple(lines),
         covered=tuple(covered),
+        expected=(*_MEASURES, "cost"),
         notes=tuple(notes),
     )
 
@@ -209,14 +219,8 @@ def _console_line(row: Mapping[str, str], start: dt.datetime, place: str) -> Exp
 def _counts(
     *, fresh: int, short: int, hour: int, read: int, output: int, searches: int
 ) -> dict[str, int]:
-    return {
-        "input_tokens": fresh + short + hour + read,
-        "output_tokens": output,
-        "cache_read_tokens": read,
-        "cache_write_tokens": short + hour,
-        "cache_write_1h_tokens": hour,
-        "web_searches": searches,
-    }
+    counts = (fresh + short + hour + read, output, read, short + hour, hour, searches)
+    return dict(zip(_MEASURES, counts, strict=True))
 
 
 def _instant(value: Any, place: str) -> dt.datetime:

@@ -50,6 +50,11 @@ _COUNTS: Final = {
     "audio_output_tokens": ("output_audio_tokens",),
     REQUESTS: ("num_model_requests",),
 }
+_EXPECTED: Final = {
+    "costs": ("cost",),
+    "completions": tuple(_COUNTS),
+    "embeddings": ("input_tokens", REQUESTS),
+}
 _FEES: Final = {
     "web search": "web_searches",
     "file search": "file_searches",
@@ -97,6 +102,7 @@ def read_table(rows: Sequence[Mapping[str, str]]) -> Export:
     """
     found: list[tuple[Mapping[str, Any], str]] = []
     covered = []
+    kind = _kind(dict.fromkeys(set(rows[0]) - {"object"})) if rows else None
     for number, row in enumerate(rows, start=2):
         place = f"line {number}"
         covered.append(_times(row, place))
@@ -104,14 +110,23 @@ def read_table(rows: Sequence[Mapping[str, str]]) -> Export:
         said = {name: value for name, value in row.items() if value not in {"", None}}
         if set(said) - {"start_time", "end_time", "start_time_iso", "end_time_iso"}:
             found.append((said, place))
-    return _export("the dashboard's", found, covered)
+    return _export("the dashboard's", found, covered, kind)
 
 
 def _export(
     whose: str,
     found: Sequence[tuple[Mapping[str, Any], str]],
     covered: Sequence[tuple[dt.datetime, dt.datetime]],
+    heading: str | None = None,
 ) -> Export:
+    """An export of these results.
+
+    Args:
+        whose: Where it was made.
+        found: The results, each with its place.
+        covered: The times that it speaks of.
+        heading: What it is about by its heading, should it have no result.
+    """
     lines: list[ExportLine] = []
     left_out: Counter[str] = Counter()
     kinds = set()
@@ -127,18 +142,24 @@ def _export(
             left_out[kind] += 1
             continue
         kinds.add(kind)
+    if not found and heading in _EXPECTED:
+        kinds.add(heading)
+    unknown = not (found or heading)
     notes = [f"left out: {times(count, 'line')} about {kind}" for kind, count in left_out.items()]
     if any(line.model is None and line.fee is None for line in lines):
         by = "line_item" if "costs" in kinds else "model"
         notes.append(f"not split by model: group_by={by} would allow a closer look")
-    cost = "costs" in kinds
+    about = "usage or cost" if unknown else "cost" if "costs" in kinds else "usage"
+    every = dict.fromkeys((*_COUNTS, *_FEES.values(), "cost"))
+    said = [measure for kind in sorted(kinds) for measure in _EXPECTED.get(kind, ())]
     return Export(
         vendor=VENDOR,
-        form=f"{whose} {'cost' if cost else 'usage'} {'export' if 'dash' in whose else 'report'}",
+        form=f"{whose} {about} {'export' if 'dash' in whose else 'report'}",
         lines=tuple(lines),
         covered=tuple(sorted(set(covered))),
-        embeddings=cost or "embeddings" in kinds or not kinds,
-        answers=kinds != {"embeddings"},
+        embeddings=unknown or not kinds.isdisjoint({"costs", "embeddings"}),
+        answers=unknown or bool(kinds - {"embeddings"}),
+        expected=tuple(every if unknown else dict.fromkeys(said)),
         notes=tuple(notes),
     )
 

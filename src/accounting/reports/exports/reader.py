@@ -67,7 +67,7 @@ def _json(text: str) -> Export:
             if not more:
                 return export
             note = "its last page says that there are more pages, which are not in the file"
-            return msgspec.structs.replace(export, notes=(*export.notes, note))
+            return msgspec.structs.replace(export, complete=False, notes=(*export.notes, note))
     what = "it has no buckets" if not buckets else "its buckets are of no known vendor"
     raise unreadable("the file", f"{what}; {_KNOWN}")
 

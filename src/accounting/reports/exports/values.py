@@ -71,6 +71,9 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         covered: The times that it speaks of, also where it has no line about them.
         embeddings: It speaks of embeddings.
         answers: It speaks of anything else.
+        expected: Measures that an export of its kind has. What it should have said counts as
+            nothing where none of its lines says anything.
+        complete: There are no more pages, as far as it says.
         notes: What it does not hold, or was not read, one line each.
     """
 
@@ -80,6 +83,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     covered: tuple[tuple[dt.datetime, dt.datetime], ...]
     embeddings: bool = True
     answers: bool = True
+    expected: tuple[str, ...] = ()
+    complete: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -87,7 +92,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         """What can be compared, in the order of first mention; ``cost`` last."""
         names = dict.fromkeys(name for line in self.lines for name in line.counts)
         cost = ("cost",) if any(line.cost is not None for line in self.lines) else ()
-        return (*names, *cost)
+        # Without a line to go by, silence about a day must not look like agreement.
+        return (*names, *cost) or self.expected
 
 
 def unreadable(place: str, message: str) -> InvalidRequestError:
