@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..routing.router import Router
+from .interrupts import waking
 from .notices import Notices, noticed
 from .output import warn
 
@@ -69,6 +70,7 @@ class Session:
         # After the loop's own end too, which waits for its threads.
         self._resources.callback(self._notices.show)
         self._resources.enter_context(self._runner)
+        self._resources.enter_context(waking(self._runner.get_loop()))
         return self
 
     def __exit__(

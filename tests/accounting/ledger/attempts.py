@@ -98,6 +98,11 @@ class StubbornStore:
         self.batches.append(len(rows))
         return self._store.book(writer, upto, rows, ask)
 
+    def stop(self) -> None:
+        # At any time, as a real one: also before it is open.
+        if self._store is not None:
+            self._store.stop()
+
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
