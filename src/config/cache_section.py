@@ -136,7 +136,7 @@ def _prefix(table: Table) -> str:
         or len(prefix) > 64
         or set("{}") & {*prefix}
     ):
-        table.wrong("prefix", "up to 64 visible ASCII characters without braces")
+        table.wrong("prefix", "up to 64 printable ASCII characters without braces")
     return prefix
 
 
