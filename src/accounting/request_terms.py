@@ -92,7 +92,7 @@ def terms_of(
     return terms
 
 
-# -- how a field is read ---------------------------------------------------------------------
+# --- how a field is read --------------------------------------------------------------------------
 
 
 def _longest(terms: Terms, value: Any) -> str:
@@ -248,7 +248,7 @@ def _read_header(terms: Terms, name: str, value: str) -> str:
     return UNKNOWN
 
 
-# -- the tables ------------------------------------------------------------------------------
+# --- the tables -----------------------------------------------------------------------------------
 
 _VOICE: Final = frozenset({"voice", "format"})
 

@@ -158,7 +158,7 @@ class RedisLink:
                 await asyncio.wait(self._running, timeout=_GRACE)
             await self._server.close()
 
-    # -- one question -----------------------------------------------------------------------------
+    # --- one question -----------------------------------------------------------------------------
 
     async def _ask(
         self, name: str, keys: Sequence[str], arguments: Sequence[str | int | float | bytes]
@@ -201,7 +201,7 @@ class RedisLink:
         task.add_done_callback(self._running.discard)
         return await within(task, self._config.timeout)
 
-    # -- the pulse --------------------------------------------------------------------------------
+    # --- the pulse --------------------------------------------------------------------------------
 
     async def _beat_on(self) -> None:
         try:

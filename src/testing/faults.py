@@ -91,8 +91,7 @@ class Fault:
     429
     """
 
-    # -- error answers -----------------------------------------------------------------------------
-    # -------------------
+    # --- error answers ----------------------------------------------------------------------------
 
     @staticmethod
     def status(status: int, **fields: Any) -> ErrorReply:
@@ -200,8 +199,7 @@ class Fault:
         """529, Anthropic's "Overloaded" (503 at the vendors that do not know that status)."""
         return ErrorReply(status=529, reason="overloaded", retry_after=retry_after, **fields)
 
-    # -- broken answers ----------------------------------------------------------------------------
-    # -------------------
+    # --- broken answers ---------------------------------------------------------------------------
 
     @staticmethod
     def reset(**where: Any) -> BrokenReply:

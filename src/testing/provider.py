@@ -49,8 +49,7 @@ class SimulatedProvider:
             "requests>"
         )
 
-    # -- where it is -------------------------------------------------------------------------------
-    # -------------------
+    # --- where it is ------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -77,8 +76,7 @@ class SimulatedProvider:
         """The same on a port where nothing listens: every connection is refused."""
         return f"{self._dead_root}/{self.name}{self._wire.base_path}"
 
-    # -- what it will answer
-    # ------------------------------------------------------------------------------------------
+    # --- what it will answer ----------------------------------------------------------------------
 
     @property
     def wire(self) -> Wire:
@@ -116,8 +114,7 @@ class SimulatedProvider:
         """How many scripted outcomes no request has taken yet."""
         return len(self._script)
 
-    # -- what it saw -------------------------------------------------------------------------------
-    # -------------------
+    # --- what it saw ------------------------------------------------------------------------------
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -144,8 +141,7 @@ class SimulatedProvider:
             self._wire.settings = Settings()
             self._wire.forget()
 
-    # -- the server's side
-    # --------------------------------------------------------------------------------------------
+    # --- the server's side ------------------------------------------------------------------------
 
     def record(self, request: RecordedRequest) -> None:
         """Keep a request and number it."""

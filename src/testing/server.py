@@ -55,8 +55,7 @@ class SimulatedProviders:
         self._root = ""
         self._dead_root = ""
 
-    # -- life --------------------------------------------------------------------------------------
-    # -------------------
+    # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> Self:
         """Bind the port and serve; returns when requests can come."""
@@ -163,8 +162,7 @@ class SimulatedProviders:
     ) -> None:
         await asyncio.to_thread(self.stop)
 
-    # -- providers ---------------------------------------------------------------------------------
-    # -------------------
+    # --- providers --------------------------------------------------------------------------------
 
     @property
     def root_url(self) -> str:
@@ -209,8 +207,7 @@ class SimulatedProviders:
                 if name in self.__dict__:
                     delattr(self, name)
 
-    # -- observation -------------------------------------------------------------------------------
-    # -------------------
+    # --- observation ------------------------------------------------------------------------------
 
     @property
     def requests(self) -> list[RecordedRequest]:

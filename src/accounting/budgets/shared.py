@@ -126,7 +126,7 @@ class SharedAuthority:
         """The shared state believes in more than there is."""
         return bool(self._untold)
 
-    # -- what budgets ask -------------------------------------------------------------------------
+    # --- what budgets ask -------------------------------------------------------------------------
 
     async def claim(
         self, claims: Sequence[Claim], ahead: Sequence[Need], back: Mapping[str, int], now: int
@@ -237,7 +237,7 @@ class SharedAuthority:
         self._uncertain.update(amounts)
         self._owe(amounts)
 
-    # -- telling the shared state what it believes wrongly ----------------------------------------
+    # --- telling the shared state what it believes wrongly ----------------------------------------
 
     def booked(self, standings: Iterable[Standing]) -> None:
         """Tell of it soon: until then what is spent is taken for leased."""
@@ -282,7 +282,7 @@ class SharedAuthority:
             await asyncio.wait([self._telling])
         await self.settle()
 
-    # -- messages ---------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     async def _message(
         self,

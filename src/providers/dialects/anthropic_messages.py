@@ -108,7 +108,7 @@ class _Builder:
             marked=self._marked,
         )
 
-    # -- the user's side ----------------------------------------------------------------------
+    # --- the user's side --------------------------------------------------------------------------
 
     def _blocks(self, message: Message) -> list[Block]:
         blocks = []
@@ -168,7 +168,7 @@ class _Builder:
         else:
             self._turns.append({"role": role, "content": content})
 
-    # -- the model's side ---------------------------------------------------------------------
+    # --- the model's side -------------------------------------------------------------------------
 
     def _assistant(self, message: Message) -> None:
         content: list[Block] = []
@@ -214,7 +214,7 @@ class _Builder:
             return block
         return block and block | part.native.data
 
-    # -- special places -----------------------------------------------------------------------
+    # --- special places ---------------------------------------------------------------------------
 
     def _later_system(self, message: Message) -> None:
         """An instruction inside the conversation holds from there on, and must stay there."""

@@ -121,7 +121,7 @@ class FleetBucket(Meter):
         self._told = self._kept = self._debt = 0.0
         self._leaves = False
 
-    # -- as any meter -----------------------------------------------------------------------------
+    # --- as any meter -----------------------------------------------------------------------------
 
     def room(self, now: float) -> float:
         """What is at hand."""
@@ -184,7 +184,7 @@ class FleetBucket(Meter):
             return False
         return now > self._until or (not self._hungry and self._left(now) >= missing)
 
-    # -- the exchange -----------------------------------------------------------------------------
+    # --- the exchange -----------------------------------------------------------------------------
 
     def close(self) -> None:
         """Nobody will draw on it any more: the next report gives everything back."""

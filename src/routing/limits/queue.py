@@ -122,7 +122,7 @@ class Account:
         """Every bucket of a rule, with the model that it belongs to alone."""
         return [(model, m) for (_, model), meters in self._meters.items() for m in meters]
 
-    # -- getting in -------------------------------------------------------------------------------
+    # --- getting in -------------------------------------------------------------------------------
 
     def admit(self, lane: Lane, need: Need, price: Price, now: float) -> Lease | NoRoom:
         """Reserve at once, or say what is in the way."""
@@ -215,7 +215,7 @@ class Account:
             if not self._waiting:
                 self._set_timer(math.inf)
 
-    # -- letting in -------------------------------------------------------------------------------
+    # --- letting in -------------------------------------------------------------------------------
 
     def settled(self) -> None:
         """Something came back: whoever fits now goes."""
@@ -267,7 +267,7 @@ class Account:
         self._timer = None
         self.settled()
 
-    # -- the end ----------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def forget(self, now: float, seconds: float) -> None:
         """Drop models that nobody has asked for so long, and their buckets where they are full."""
