@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from ..config.hiding import without_password
+from ..errors import ConfigError
 from .store import StoreRefusedError, StoreStats
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class RedisStore:
         self._client: Redis | None = None
         self._making: asyncio.Future[Redis] | None = None
         self._closed = False
-        parts = urlsplit(url)
+        parts = urlsplit(without_password(url))
         self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     async def open(self) -> None:
@@ -132,9 +134,14 @@ def _client(url: str) -> Redis:
         "decode_responses": False,
         "protocol": 2,
     }
-    if urlsplit(url).scheme == "unix":
+    if url.startswith("unix:"):
         del settings["socket_keepalive"]
-    return Redis.from_pool(BlockingConnectionPool.from_url(url, **settings))
+    try:
+        return Redis.from_pool(BlockingConnectionPool.from_url(url, **settings))
+    except ValueError:
+        # Its own words may quote a password that is not encoded.
+        message = "cache.url: the redis package can't read it; a password is percent-encoded in it"
+        raise ConfigError(message, param="cache.url") from None
 
 
 def _refused(exc: Exception) -> bool:

@@ -78,7 +78,7 @@ def reconcile(
     is one, too.
 
     Exit code 0 where both agree, 1 where there is a difference, 2 where there is none but nothing
-    follows from that: pages of FILE are missing, or neither side has anything to compare.
+    follows from that: pages or days of FILE are missing, or neither side has anything to compare.
     """
     from ..accounting.reports.exports.reader import read_export
     from ..accounting.reports.reconcile import reconcile as compare
@@ -171,7 +171,7 @@ def _conclusion(found: Reconciliation) -> str:
         return f"{count:,} of {figures} differ{'s' if count == 1 else ''}"
     if found.verdict == "incomplete":
         return (
-            f"no difference in {figures}, but FILE is incomplete: add the pages that follow, or "
+            f"no difference in {figures}, but FILE is incomplete: add what is missing, or "
             "export it with a higher limit"
         )
     if found.verdict == "nothing compared":

@@ -1,21 +1,12 @@
-"""The URLs of servers: read without showing a password, shown without one."""
+"""The URLs of servers, read without showing a password."""
 
 from __future__ import annotations
 
-import re
-
+from .hiding import without_password
 from .secret_reader import SecretReader, is_reference
 from .table import Table
 
-__all__ = ["read_url", "without_password"]
-
-_PASSWORD = re.compile(r"(?<=://)([^:@]*):.*(?=@)|(?<=password=)[^&]*")
-"""Rather too much than too little: a password that is not encoded may hold anything."""
-
-
-def without_password(url: str) -> str:
-    """The URL, fit to be shown."""
-    return _PASSWORD.sub(lambda found: "***" if found[1] is None else f"{found[1]}:***", url)
+__all__ = ["read_url"]
 
 
 def read_url(table: Table, secrets: SecretReader, default: str = "") -> str | None:

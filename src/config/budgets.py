@@ -40,7 +40,9 @@ class Downgrade(msgspec.Struct, frozen=True):
 
     Attributes:
         at: The part of the budget, above 0 and below 1, from which it holds.
-        groups: The group that is asked for, and the one that answers in its place.
+        groups: The group that is asked for, and the one that answers in its place. One
+            budget moves a call one step: what it puts in a group's place it does not exchange again
+            unless it refuses that too.
     """
 
     at: float

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .addresses import without_password
+from .hiding import without_password
 from .values import EMPTY
 
 __all__ = ["CacheConfig", "CacheRules", "CacheScope", "GroupCache"]

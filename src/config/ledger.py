@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .addresses import without_password
+from .hiding import without_password
 
 __all__ = ["LedgerConfig", "OnError"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..credentials import Secret
+from .hiding import names_credential
 from .lines import Path
 from .table import Problems, as_float
 from .values import FrozenDict
@@ -22,27 +23,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USUAL_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,79}")
 # What other tools call a variable: $NAME, ${NAME}, %NAME%, os.environ/NAME.
 _FOREIGN = re.compile(r"(?:\$\{?|%|os\.environ/)([A-Z_][A-Z0-9_]*)[}%]?")
-
-_CREDENTIAL_WORDS = frozenset(
-    {
-        "apikey",
-        "auth",
-        "authorization",
-        "cookie",
-        "credential",
-        "credentials",
-        "key",
-        "keys",
-        "passphrase",
-        "password",
-        "secret",
-        "secrets",
-        "token",
-    }
-)
-
-# "prompt_cache_key" and "eos_token" are no credentials.
-_HARMLESS_BEFORE = frozenset({"bos", "cache", "eos", "pad", "partition", "sort", "stop"})
 
 _LARGEST_FILE = 64 * 1024
 _LARGEST_INT = 2**64 - 1
@@ -65,13 +45,6 @@ class Credential(msgspec.Struct, frozen=True):
 def is_reference(text: str) -> bool:
     """Whether a string names a variable or a file, rather than being the value."""
     return _REFERENCE.fullmatch(text) is not None
-
-
-def names_credential(name: str) -> bool:
-    """Whether an option's or header's name says that its value is secret."""
-    words = re.findall(r"[A-Za-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name))
-    *before, last = ["", *(word.casefold() for word in words)]
-    return last in _CREDENTIAL_WORDS and before[-1] not in _HARMLESS_BEFORE
 
 
 class SecretReader:

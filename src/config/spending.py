@@ -51,7 +51,8 @@ def read_ledger(top: Table, base: FilePath, secrets: SecretReader) -> LedgerConf
     if url is None:
         return LedgerConfig()
     scheme, _, rest = url.partition(":")
-    if url and scheme not in {"sqlite", "memory", "postgresql", "postgres"}:
+    server = scheme in {"postgresql", "postgres"} and rest.startswith("//")
+    if url and not server and scheme not in {"sqlite", "memory"}:
         # Not shown: a password may stand in it.
         message = 'must be "sqlite:PATH", "postgresql://...", "memory:" or "env:NAME"'
         table.problems.add((*table.path, "url"), message)

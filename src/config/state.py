@@ -6,7 +6,8 @@ import re
 
 import msgspec
 
-from .addresses import read_url, without_password
+from .addresses import read_url
+from .hiding import without_password
 from .secret_reader import SecretReader
 from .table import Table
 

@@ -8,6 +8,7 @@ import msgspec
 
 from ..credentials import Secret
 from ..errors import ConfigError
+from .hiding import MASK, without_password
 
 __all__ = [
     "Candidate",
@@ -28,11 +29,11 @@ Strategy: TypeAlias = Literal["priority", "latency", "cost", "least-busy", "weig
 Unsupported: TypeAlias = Literal["raise", "warn"] | None
 """What becomes of something a provider can't do; ``None``: warn for sampling knobs, else raise."""
 
-_MASK = "***"
-
 
 class FrozenDict(dict[str, Any]):
-    """A dict that can't be changed, and whose ``repr`` hides the values that are secrets.
+    """A dict that can't be changed, and whose ``repr`` hides what is secret in it.
+
+    That are the values that are credentials, and passwords of URLs in all others.
 
     It is a real dict so that it goes into a JSON body as it is; lists inside it are tuples.
 
@@ -51,8 +52,9 @@ class FrozenDict(dict[str, Any]):
         object.__setattr__(self, "masked", masked)
 
     def __repr__(self) -> str:
-        shown = {key: _MASK if key in self.masked else value for key, value in self.items()}
-        return repr(shown)
+        return repr(
+            {key: MASK if key in self.masked else _hidden(value) for key, value in self.items()}
+        )
 
     def __hash__(self) -> int:  # type: ignore[override]
         # Equal dicts have equal keys; the values may hold what can't be hashed.
@@ -60,7 +62,7 @@ class FrozenDict(dict[str, Any]):
 
     def redacted(self) -> dict[str, Any]:
         """An ordinary dict of the same, secrets replaced by ``***``."""
-        return {key: _MASK if key in self.masked else _plain(value) for key, value in self.items()}
+        return {key: MASK if key in self.masked else _plain(value) for key, value in self.items()}
 
     def copy(self) -> FrozenDict:
         """Itself: there is no need for another one, and a plain copy would show its secrets."""
@@ -86,7 +88,16 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
 
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_password(value)
+    # A dict inside is one of these, and does it itself.
+    return tuple(map(_hidden, value)) if isinstance(value, tuple) else value
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_password(value)
     if isinstance(value, FrozenDict):
         return value.redacted()
     if isinstance(value, tuple | list):

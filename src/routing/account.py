@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from ..accounting.bounds import Unbounded, Worst
-    from ..accounting.budgets.applied import Applied
     from ..caching.entry import Entry
     from ..completion import Usage
-    from ..config.budgets import Downgrade
-    from ..errors import BudgetExceededError
     from ..providers.base import Reply
     from .books import Books
     from .plan import Candidate
@@ -214,56 +211,6 @@ class Account:
             if reserved.holding is not None:
                 self._books.budgets.release(reserved.holding)
         self._saved.clear()
-
-    async def cheaper(
-        self,
-        group: str,
-        *,
-        left: frozenset[str] = frozenset(),
-        refusal: BudgetExceededError | None = None,
-    ) -> tuple[str, str] | None:
-        """The group that a budget exchanges one for, and why; ``None`` where none does.
-
-        Args:
-            group: The one that is asked for.
-            left: Those that the call has left already.
-            refusal: A hard budget has too little left for all of the group's models.
-
-        Raises:
-            LedgerError: The budget was not looked at yet, and can't be.
-        """
-        await self._books.ledger.ready()
-        party, at = self.party(), self._books.clock.now()
-        reasons: list[str] = []
-        seen = {group, *left}
-        # Of several that exchange the same group the one for the most spent counts, whose group is
-        # the cheapest; and what one has exchanged another may exchange again.
-        due = [
-            (applied, exchange, why)
-            for applied in reversed(self._books.budgets.rules.exchanging(party, at))
-            if (exchange := applied.rule.downgrade) is not None
-            and (why := await self._why(applied, exchange, refusal))
-        ]
-        place = 0
-        while place < len(due):
-            applied, exchange, why = due[place]
-            other = exchange.groups.get(group)
-            if other is None or other in seen:
-                place += 1
-                continue
-            reasons.append(f"budget {applied.name} {why}: {other} answers instead")
-            seen.add(other)
-            group, place = other, 0
-        return (group, "; ".join(reasons)) if reasons else None
-
-    async def _why(
-        self, applied: Applied, exchange: Downgrade, refusal: BudgetExceededError | None
-    ) -> str:
-        """Why a budget exchanges groups now; empty where it does not."""
-        if refusal is not None and applied.rule.hard and applied.name == refusal.budget:
-            return "has too little left"
-        part = await self._books.budgets.part_spent(applied)
-        return f"is {part:.0%} spent" if part >= exchange.at else ""
 
     async def _open_first(self, turn: Turn, subject: Subject, timeout: float) -> Booking:
         await self._books.ledger.ready()

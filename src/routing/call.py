@@ -14,12 +14,15 @@ from ..completion import Completion, StreamEvent, TokenCount
 from ..credentials import hide
 from ..decision import Outcome
 from ..errors import (
+    AllProvidersFailedError,
     BudgetExceededError,
     ContentFilterError,
+    InvalidRequestError,
     LedgerError,
     PluginError,
     ProviderConnectionError,
     SwitchgearError,
+    UnboundedCostError,
 )
 from ..providers.base import Call, CountsTokens, Reply, ReplyStream
 from .fields import extra_of, headers_of
@@ -98,7 +101,7 @@ class RoutedCall:
         settler: Settler,
         pools: Pools,
         again: Callable[[ChatRequest, Completion], RoutedCall],
-        cheaper: Callable[[BudgetExceededError | None], Awaitable[RoutedCall | None]] | None,
+        cheaper: Callable[..., Awaitable[RoutedCall | None]] | None,
         before: Completion | None,
         idle_timeout: float | None,
     ) -> None:
@@ -146,7 +149,8 @@ class RoutedCall:
         """Make the call, or another in its place where a budget exchanges its group.
 
         That is so once enough is spent, and where a hard budget has too little left for all of
-        the group's models.
+        the group's models. A cheaper group that can't serve the request at all is none: then the
+        refusal is how the call ends.
 
         Args:
             make: :meth:`complete` or :meth:`open`.
@@ -154,26 +158,34 @@ class RoutedCall:
         Returns:
             The call that was made, and what came of it.
         """
-        call = await self.exchanged(None) or self
+        call, refusal = await self.exchanged() or self, None
         while True:
             try:
                 return call, await make(call)
-            except BudgetExceededError as refusal:
-                cheaper = await call.exchanged(refusal)
+            except BudgetExceededError as exc:
+                refusal = exc
+                cheaper = await call.exchanged(exc)
                 if cheaper is None:
                     raise
                 call = cheaper
+            except SwitchgearError as exc:
+                if refusal is None or not _is_unfit(exc):
+                    raise
+                refusal.trace = exc.trace
+                raise refusal from exc
 
-    async def exchanged(self, refusal: BudgetExceededError | None) -> RoutedCall | None:
+    async def exchanged(self, refusal: BudgetExceededError | None = None) -> RoutedCall | None:
         """The call in a cheaper group; ``None`` where it stays in its own.
 
-        Where the budget can't be asked, or not in time, that is for the attempts to find out.
+        Where the ledger can't be opened, or not in time, that is for the attempts to find out.
         """
         if self._cheaper is None:
             return None
+        refusals = () if refusal is None else (refusal, *self._failover.refusals())
+        left = max(self.remaining(), 0.0)
         with contextlib.suppress(TimeoutError, LedgerError):
-            async with asyncio.timeout(max(self.remaining(), 0.0)):
-                return await self._cheaper(refusal)
+            async with asyncio.timeout(left):
+                return await self._cheaper(refusals, timeout=left)
         return None
 
     async def count_tokens(self, counter: TokenCounter) -> TokenCount:
@@ -347,6 +359,15 @@ async def let_go(source: ReplyStream) -> None:
             await source.aclose()
     except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
         _log.warning("a stream was not closed cleanly: %s", hide(repr(exc)))
+
+
+def _is_unfit(error: SwitchgearError) -> bool:
+    """Whether it says that nobody was asked, since nobody can serve the request as it is."""
+    causes = error.exceptions if isinstance(error, AllProvidersFailedError) else (error,)
+    return all(
+        isinstance(each, InvalidRequestError | UnboundedCostError) and each.status is None
+        for each in causes
+    )
 
 
 def _arrived(source: ReplyStream) -> Reply | None:

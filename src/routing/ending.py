@@ -16,6 +16,7 @@ from ..errors import (
     LifecycleError,
     ProviderError,
     SwitchgearError,
+    UnboundedCostError,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class Ending:
         timeout: Seconds that the call was given.
         setbacks: What went wrong.
         recorder: The call's record.
+        target: The group or model whose candidates were asked: another one than the caller named,
+            where a budget has exchanged that.
     """
 
-    __slots__ = ("_recorder", "_setbacks", "_timeout")
+    __slots__ = ("_recorder", "_setbacks", "_target", "_timeout")
 
-    def __init__(self, timeout: float, setbacks: Setbacks, recorder: Recorder) -> None:
+    def __init__(self, timeout: float, setbacks: Setbacks, recorder: Recorder, target: str) -> None:
+        self._target = target
         self._timeout = timeout
         self._setbacks = setbacks
         self._recorder = recorder
@@ -70,7 +74,7 @@ class Ending:
         waits = [exc.retry_after for exc in causes if exc.retry_after is not None]
         return self.by(
             AllProvidersFailedError(
-                f"all candidates of {self._recorder.trace().target!r} failed",
+                f"all candidates of {self._target!r} failed",
                 setbacks.errors or setbacks.skips,
                 retry_after=min(waits, default=None),
             )
@@ -79,21 +83,23 @@ class Ending:
     def _unpaid(self) -> SwitchgearError:
         """Money alone stands in the way of those that could serve it.
 
-        A budget that may have room later says more than one that will not.
+        A budget that may have room later says more than one that will not, and one that is spent
+        more than a candidate for which none would do: that one can't be had for any money.
         """
         unpaid = [*self._setbacks.unpaid.values()] or [
             error for error in self._setbacks.skips if isinstance(error, BudgetError)
         ]
         later = (error for error in unpaid if isinstance(error, BudgetBusyError))
-        return next(later, unpaid[0])
+        bounded = (error for error in unpaid if not isinstance(error, UnboundedCostError))
+        return next(later, None) or next(bounded, unpaid[0])
 
     def _unfit(self) -> SwitchgearError | None:
         """Nothing was sent, and for one reason in the request: that reason is the error."""
         skips = self._setbacks.skips
         if not skips or isinstance(skips[0], ProviderError) or len(set(map(type, skips))) > 1:
             return None
-        steps = self._recorder.trace().steps
-        names = "; ".join(f"{step.candidate}: {step.reason}" for step in steps)
+        named = zip(self._setbacks.skipped_names, skips, strict=True)
+        names = "; ".join(f"{name}: {error.message}" for name, error in named)
         return type(skips[0])(f"no candidate can serve this: {names}", param=skips[0].param)
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..clock import Clock
-from ..errors import ContextWindowExceededError, SwitchgearError
+from ..errors import BudgetExceededError, ContextWindowExceededError, SwitchgearError
 from .attempts import Attempts
 from .breaker_values import Refusal
 from .classify import Verdict, classify
@@ -55,6 +55,7 @@ class Failover:
         plan: Candidates and skips, in order.
         limits: What bounds the call.
         recorder: Where every step is written down.
+        target: The group or model whose candidates these are, for messages.
         account: Where attempts are booked, and what may be spent on them.
         subject: What is asked for, as far as its cost is concerned.
         gates: Who may be asked now.
@@ -71,6 +72,7 @@ class Failover:
         limits: Limits,
         recorder: Recorder,
         *,
+        target: str,
         account: Account | NoAccount,
         subject: Subject,
         gates: Gates,
@@ -91,7 +93,7 @@ class Failover:
         self._clock = clock
         self._draw = draw
         self._setbacks = Setbacks(recorder)
-        self._ending = Ending(limits.timeout, self._setbacks, recorder)
+        self._ending = Ending(limits.timeout, self._setbacks, recorder, target)
         self._deadline = Deadline(limits.timeout, recorder, lifecycle, self._ending, clock)
         self._repeats = Repeats(limits.num_retries, gates, backoff, draw)
         self._attempts = Attempts(
@@ -109,6 +111,11 @@ class Failover:
     def remaining(self) -> float:
         """Seconds that the deadline leaves; not above zero once it is over."""
         return self._deadline.remaining()
+
+    def refusals(self) -> tuple[BudgetExceededError, ...]:
+        """Why budgets had too little left for candidates, each candidate's latest."""
+        unpaid = self._setbacks.unpaid.values()
+        return tuple(error for error in unpaid if isinstance(error, BudgetExceededError))
 
     async def run(self, attempt: Attempt[T], lost: Lost[T] | None = None) -> T:
         """Try the candidates in turn until one attempt succeeds.

@@ -23,6 +23,7 @@ from .account import Account, NoAccount, Subject
 from .call import RoutedCall
 from .ceiling import Ceiling
 from .costing import Chat, Texts
+from .downgrading import Downgrading
 from .embedding import EmbeddingRun, embedding_inputs, embeds_or_skip
 from .failover import Failover
 from .fitness import needs_of, unfit
@@ -166,6 +167,7 @@ class Preparer:
                         plan,
                         limits,
                         recorder,
+                        target=target.name,
                         visit=visit,
                         account=account if booked else NoAccount(),
                         subject=subject,
@@ -182,9 +184,14 @@ class Preparer:
             return ready(request)
 
         async def exchanged(
-            name: str, left: frozenset[str], refusal: BudgetExceededError | None
+            name: str,
+            left: frozenset[str],
+            refusals: Sequence[BudgetExceededError],
+            *,
+            timeout: float,
         ) -> RoutedCall | None:
-            found = await account.cheaper(name, left=left, refusal=refusal)
+            exchange = Downgrading(self._books, account.party())
+            found = await exchange.cheaper(name, left=left, refusals=refusals, timeout=timeout)
             if found is None:
                 return None
             group, why = found
@@ -251,6 +258,7 @@ class Preparer:
                 plan,
                 self._limits(target, options),
                 recorder,
+                target=target.name,
                 visit=visit,
                 account=account,
                 subject=subject,
@@ -269,6 +277,7 @@ class Preparer:
         limits: Limits,
         recorder: Recorder,
         *,
+        target: str,
         visit: Visit,
         account: Account | NoAccount,
         subject: Subject,
@@ -277,6 +286,7 @@ class Preparer:
             plan,
             limits,
             recorder,
+            target=target,
             account=account,
             subject=subject,
             gates=self._gates,

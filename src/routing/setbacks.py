@@ -24,18 +24,20 @@ class Setbacks:
     Attributes:
         errors: Of the attempts that failed, in order.
         skips: Of the candidates that were not asked, in order.
+        skipped_names: Theirs.
         unpaid: Those among the skips for which a budget or the ledger is the reason, the latest of
             each candidate by its name.
         queues: Candidates in whose way only a rate limit stands, by name.
         short: Candidates in whose way only the reservations of others stand, by name.
     """
 
-    __slots__ = ("_recorder", "errors", "queues", "short", "skips", "unpaid")
+    __slots__ = ("_recorder", "errors", "queues", "short", "skipped_names", "skips", "unpaid")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self.errors: list[SwitchgearError] = []
         self.skips: list[SwitchgearError] = []
+        self.skipped_names: list[str] = []
         self.unpaid: dict[str, SwitchgearError] = {}
         self.queues: dict[str, tuple[Candidate, Refusal]] = {}
         self.short: dict[str, Candidate] = {}
@@ -43,6 +45,7 @@ class Setbacks:
     def skipped(self, name: str, error: SwitchgearError) -> None:
         """A candidate can't serve this call."""
         self.skips.append(error)
+        self.skipped_names.append(name)
         self._recorder.skip(name, error.message)
 
     def refused(self, candidate: Candidate, refusal: Refusal) -> None:

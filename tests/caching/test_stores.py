@@ -348,6 +348,16 @@ def test_a_url_says_which_store() -> None:
     assert store.place == "rediss://cache.internal:6380/2"
 
 
+async def test_a_password_that_is_not_encoded_is_in_no_message_of_a_redis() -> None:
+    pytest.importorskip("redis")
+    store = open_cache("redis://:secret/word@cache.internal/0")
+    assert isinstance(store, RedisStore)
+    assert store.place == "redis://cache.internal/0"
+    with pytest.raises(ConfigError, match="percent-encoded") as caught:
+        await store.open()
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["", "sqlite:", "postgres://me:secret-word@x/y", "redis:x"])
 def test_a_url_of_nothing_known_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Cli
 from tests.cli.terminal import Terminal
 
@@ -115,6 +117,44 @@ def test_show_as_json_has_all_of_it_but_the_secrets(cli: Cli, configured: Config
     assert shown["providers"]["openai"]["api_key"] == "env:SIMULATED"
     assert shown["providers"]["anthropic"]["api_key"] == "***"
     assert "literal-secret" not in result.out + result.err
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_show_hides_what_is_secret_in_every_url(
+    cli: Cli, configured: Configured, form: str
+) -> None:
+    configured(
+        *("[ledger]", 'url = "postgresql://h/db?user=u&oauth_client_secret=hunter2"'),
+        *("[state]", 'url = "redis://h/0?passwor%64=hunter2"'),
+        *("[cache]", 'url = "redis://h/0?ssl_password=hunter2"'),
+        *("[providers.mine]", 'plugin = "openai-compatible"', 'webhook = "https://u:hunter2@h"'),
+        'x = { dsn = "postgres://u:hunter2@h" }',
+    )
+    result = cli("config", "show", *filter(None, [form]))
+    assert result.code == 0
+    assert "hunter2" not in result.out + result.err
+    assert "https://u:***@h" in result.out
+    assert "postgres://u:***@h" in result.out
+
+
+@pytest.mark.parametrize(
+    "url", ["host=h user=u password=hunter2", "postgresql:u:hunter2@h", "mysql://h?pass=hunter2"]
+)
+def test_a_mistyped_ledger_is_not_repeated(
+    cli: Cli, configured: Configured, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    configured()
+    monkeypatch.setenv("SWITCHGEAR_LEDGER", url)
+    for command in (
+        ("config", "show"),
+        ("spend",),
+        ("doctor", "--offline"),
+        ("spend", "--ledger", url),
+    ):
+        result = cli(*command)
+        assert result.code != 0
+        assert "names no ledger" in result.out + result.err
+        assert "hunter2" not in result.out + result.err
 
 
 def section(out: str, title: str) -> list[str]:

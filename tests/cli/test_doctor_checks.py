@@ -392,5 +392,16 @@ def test_replicas_are_not_asked_for_without_a_server_that_answers() -> None:
 
 
 def test_the_password_of_a_redis_is_not_shown() -> None:
-    case = case_of({"state": {"url": "redis://:hunter2@127.0.0.1:1/0"}})
-    assert "hunter2" not in repr(list(shared(case)))
+    for url in (
+        "redis://:hunter2@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?passwor%64=hunter2",
+        "redis://:hunter2/x@127.0.0.1:1/0",
+    ):
+        case = case_of({"state": {"url": url}, "cache": {"url": url}})
+        assert "hunter2" not in repr(list(shared(case)))
+
+
+def test_what_a_redis_repeats_of_its_password_is_not_shown() -> None:
+    url = "redis://127.0.0.1:1/0?passwor%64=hunt%21er"
+    for case in (case_of({"state": {"url": url}}), case_of({"cache": {"url": url}})):
+        assert case.redacted("hunt%21er, or hunt!er, is wrong") == "***, or ***, is wrong"

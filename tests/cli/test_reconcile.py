@@ -151,7 +151,7 @@ def test_an_incomplete_export_is_no_agreement(cli: Cli, url: str, tmp_path: Path
     (tmp_path / "part.json").write_bytes(made.anthropic(("2026-11-22", [result]), more=True))
     shown = cli("reconcile", "part.json", "--ledger", url)
     assert shown.code == 2
-    assert "FILE is incomplete: add the pages that follow" in shown.out.splitlines()[-1]
+    assert "FILE is incomplete: add what is missing" in shown.out.splitlines()[-1]
     found = cli("reconcile", "part.json", "--ledger", url, "--json")
     assert (found.code, found.json["agree"], found.json["complete"]) == (2, False, False)
 

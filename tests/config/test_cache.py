@@ -118,7 +118,12 @@ def test_a_wrong_name_gets_a_hint() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [f"redis://me:{PASSWORD}@cache/0", f"rediss://:{PASSWORD}@c", f"redis://c?password={PASSWORD}"],
+    [
+        f"redis://me:{PASSWORD}@cache/0",
+        f"rediss://:{PASSWORD}@c",
+        f"redis://c?password={PASSWORD}",
+        f"redis://c/0?passwor%64={PASSWORD}",
+    ],
 )
 def test_a_password_in_the_url_is_warned_of_and_never_shown(url: str) -> None:
     config, problems = read({"url": url})

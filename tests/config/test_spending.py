@@ -254,6 +254,8 @@ def test_a_password_in_the_configuration_itself_is_warned_of() -> None:
         f"postgres://books:{PASSWORD}@h:5432/db?sslmode=require",
         f"postgresql://h/db?user=u&password={PASSWORD}&application_name=x",
         f"postgresql://h/db?sslpassword={PASSWORD}",
+        f"postgresql://h/db?oauth_client_secret={PASSWORD}",
+        f"postgresql://h/db?passwor%64={PASSWORD}",
         f"postgresql://:{PASSWORD}@h/db",
         f"postgresql://u:/{PASSWORD}@h/db",
         f"postgresql://u:a@{PASSWORD}@h/db",
@@ -274,6 +276,15 @@ def test_a_password_is_never_shown(url: str) -> None:
 @pytest.mark.parametrize("scheme", ["mysql", "postgres-typo", ""])
 def test_a_password_in_a_url_that_is_refused_is_not_in_the_error(scheme: str) -> None:
     url = f"{scheme}://books:{PASSWORD}@h/db"
+    hide(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql:u:{}@h", "host=h user=u password={}"])
+def test_a_url_of_no_form_that_is_known_is_refused_without_showing_it(url: str) -> None:
+    hide(url.format(PASSWORD))
+
+
+def hide(url: str) -> None:
     for table, environ in (({"url": url}, {}), ({"url": "env:BOOKS_URL"}, {"BOOKS_URL": url})):
         assert PASSWORD not in str(faults(ledger(**table), **environ))
 

@@ -76,6 +76,22 @@ def test_a_password_is_read_from_elsewhere_and_never_shown() -> None:
     assert "s3cret" not in repr(named)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h/0?passwor%64=s3cret",
+        "redis+cluster://:s3cret@h:1",
+        "redis+sentinel://a:1,b:2/service/0?sentinel_password=s3cret",
+        "redis+sentinel://me:s3cret@a:1,b:2/service/0",
+    ],
+)
+def test_a_password_is_hidden_in_every_form_of_the_url(url: str) -> None:
+    found, warnings = read({"url": url})
+    assert "s3cret" in found.url
+    assert "s3cret" not in f"{found!r} {found.shown_url} {warnings}"
+    assert "env:NAME" in warnings[0]
+
+
 def test_a_password_in_the_file_draws_a_warning() -> None:
     _, warnings = read({"url": "redis://:s3cret@host:6379/0"})
     assert "env:NAME" in warnings[0]

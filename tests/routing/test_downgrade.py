@@ -10,8 +10,10 @@ import pytest
 from switchgear import (
     AllProvidersFailedError,
     BudgetExceededError,
+    InvalidRequestError,
     ProviderTimeoutError,
     Router,
+    SwitchgearError,
     UnsupportedParameterError,
 )
 from switchgear.testing.scripted import ScriptedProvider
@@ -225,7 +227,7 @@ async def test_only_the_budget_that_refuses_exchanges_for_that() -> None:
     [
         ({"middle": "cheap"}, [CLAUDE, "dear", HAIKU, "middle", LLAMA], "cheap"),
         ({"middle": "dear"}, [CLAUDE, "dear", HAIKU], None),
-        ({"dear": "cheap"}, [CLAUDE, "dear", HAIKU], None),
+        ({"cheap": "dear"}, [CLAUDE, "dear", HAIKU], None),
     ],
     ids=["further", "circle", "another's"],
 )
@@ -247,6 +249,129 @@ async def test_a_refused_group_is_exchanged_again_and_never_in_a_circle(
         assert_nothing_is_left(router)
     assert trace is not None
     assert ([step.candidate for step in trace.steps], group) == (tried, answers)
+
+
+STEPS = {"dear": "middle", "middle": "cheap"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "steps"),
+    [
+        ("0.003", ["dear", "middle"]),  # a long answer takes 0.0053 of the dear, 0.0013 of the next
+        ("0.001", ["dear", "middle", "cheap"]),
+    ],
+)
+async def test_a_refusal_goes_down_one_step_at_a_time(limit: str, steps: list[str]) -> None:
+    rule = hard(Decimal(limit), downgrade={"at": 0.99, "groups": STEPS})
+    chains = {**GROUPS, "middle": {"chain": [HAIKU]}}
+    models = {"dear": CLAUDE, "middle": HAIKU, "cheap": LLAMA}
+    async with tiered(rule, groups=chains) as router:
+        reply = await router.complete("dear", "hi", max_tokens=1000)
+    assert reply.group == steps[-1]
+    refused = [name for step in steps[:-1] for name in (models[step], step)]
+    assert [step.candidate for step in reply.trace.steps] == [*refused, models[steps[-1]]]
+
+
+async def test_after_a_refusal_further_steps_are_for_budgets_of_which_enough_is_spent() -> None:
+    refuses = hard(COST * 20, downgrade={"at": 0.99, "groups": {"dear": "middle"}})
+    for at, answers in ((0.5, "middle"), (0.05, "cheap")):
+        other = hard(COST * 20, "project:*", downgrade={"at": at, "groups": {"middle": "cheap"}})
+        chains = {**GROUPS, "middle": {"chain": [HAIKU]}}
+        async with tiered(refuses, other, groups=chains) as router:
+            assert await ask(router, 2, group=CLAUDE) == ["anthropic"] * 2
+            reply = await router.complete("dear", "hi", max_tokens=120)
+        assert reply.group == answers
+
+
+async def test_one_budget_moves_a_call_one_step() -> None:
+    """Its table says what becomes of each group; a call in the middle one goes one down as well."""
+    async with tiered(soft(COST, downgrade={"at": 0.8, "groups": STEPS})) as router:
+        assert await ask(router, group=CLAUDE) == ["anthropic"]
+        for asked, answers in STEPS.items():
+            reply = await router.complete(asked, "hi", max_tokens=10)
+            assert reply.group == answers
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_of_two_budgets_that_refuse_either_one_exchanges(*, last: bool) -> None:
+    budgets = [hard(COST), hard(COST, "project:*", downgrade=TO_CHEAP)]
+    if last:
+        budgets.reverse()
+    async with tiered(*budgets) as router:
+        reply = await router.complete("dear", "hi", max_tokens=1000)
+    assert reply.group == "cheap"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_budgets_that_refuse_different_candidates_either_one_exchanges(first: int) -> None:
+    chain = [CLAUDE, HAIKU]
+    chain = [chain[first], chain[1 - first]]
+    budgets = [
+        hard(Decimal("0.002"), downgrade=TO_CHEAP),
+        hard(COST, f"model:{HAIKU}"),
+    ]
+    async with tiered(*budgets, groups={**GROUPS, "dear": {"chain": chain}}) as router:
+        reply = await router.complete("dear", "hi", max_tokens=1000)
+    assert reply.group == "cheap"
+
+
+async def test_a_candidate_that_nothing_bounds_does_not_keep_the_group_from_its_exchange() -> None:
+    chain = ["openai/no-such-model", CLAUDE]
+    async with nearly_spent(groups={**GROUPS, "dear": {"chain": chain}}) as router:
+        reply = await router.complete("dear", "hi", max_tokens=1000)
+    assert reply.group == "cheap"
+
+
+UNFIT: list[tuple[dict[str, Any], str]] = [
+    ({"chain": [LLAMA]}, "region"),
+    ({"chain": ["openai/no-such-model"]}, "price"),
+    ({"chain": [LLAMA, "openai/no-such-model"]}, "both"),
+]
+
+
+@pytest.mark.parametrize("how", ["complete", "stream"])
+@pytest.mark.parametrize(("cheap", "why"), UNFIT, ids=[why for _, why in UNFIT])
+async def test_a_refusal_stands_where_the_cheap_group_can_not_serve_the_request(
+    how: str, cheap: dict[str, Any], why: str
+) -> None:
+    def there(model: str) -> dict[str, Any]:
+        return {"model": model, "region": "eu"}
+
+    chain = [model if model == LLAMA else there(model) for model in cheap["chain"]]
+    groups = {"dear": {"chain": [there(CLAUDE)]}, "cheap": {"chain": chain}}
+    budget = hard(COST, period="day", downgrade=TO_CHEAP)
+    async with tiered(budget, groups=groups) as router:
+        with pytest.raises(BudgetExceededError) as refused:
+            if how == "complete":
+                await router.complete("dear", "hi", max_tokens=1000, region="eu")
+            else:
+                async with router.stream("dear", "hi", max_tokens=1000, region="eu"):
+                    pass
+        assert_nothing_is_left(router)
+    error = refused.value
+    assert (error.budget, error.left) == ("global per day", COST)
+    assert error.resets_at is not None
+    assert error.trace is not None
+    assert [step.candidate for step in error.trace.steps] == [CLAUDE, "dear", *cheap["chain"]]
+    assert isinstance(error.__cause__, SwitchgearError), why
+
+
+async def test_an_error_names_the_candidates_of_its_own_group_alone() -> None:
+    async with tiered(soft(0, downgrade=TO_CHEAP)) as router:
+        with pytest.raises(InvalidRequestError) as unfit:
+            await router.complete("dear", "hi", region="eu")
+    assert unfit.value.message == (
+        f"no candidate can serve this: {LLAMA}: it is in no region of its own, not in eu"
+    )
+    lost = ScriptedProvider("ollama", [ProviderTimeoutError("no answer")])
+    config = {
+        "groups": GROUPS,
+        "budgets": [soft(0, downgrade=TO_CHEAP)],
+        "retry": {"num_retries": 0},
+    }
+    async with virtual(lost, ScriptedProvider("anthropic"), config=config) as router:
+        with pytest.raises(AllProvidersFailedError, match="all candidates of 'cheap' failed"):
+            await router.complete("dear", "hi")
 
 
 async def test_a_call_that_failed_otherwise_is_not_exchanged() -> None:

@@ -22,6 +22,7 @@ from ..ledger.row import Row
 from ..ledger.store import Booked, Standing
 from .applied import Applied, Rules
 from .authority import Authority, Books, LedgerAuthority
+from .inquiry import Inquiry
 from .pump import Pump
 from .queue import Waiter
 from .refusals import busy, shut, unanswered
@@ -74,6 +75,7 @@ class Budgets:
         self.watch = Watch(rules, on_event)
         self._ledger = ledger
         self._clock = clock
+        self._inquiry = Inquiry(self.standings, clock)
         self._slices = Slices()
         self._authority = self._authority_over(link)
         self._pump = Pump(
@@ -194,17 +196,28 @@ class Budgets:
         self._see(found)
         return {standing.key: standing for standing in found}
 
-    async def part_spent(self, applied: Applied) -> float:
+    async def part_spent(self, applied: Applied, *, timeout: float) -> float:
         """The part of a budget that is spent: all by this process, by others what was heard of.
 
-        Raises:
-            LedgerError: It was not heard of yet, and the database can't be asked.
+        Args:
+            applied: The budget.
+            timeout: Seconds for asking the database about one that was never heard of. What it
+                does not say in time is left out.
         """
-        part = self.watch.part_spent(applied)
-        if part is None:
-            await self.standings([applied.key])
-            part = self.watch.part_spent(applied)
-        return part or 0.0
+        if not self.watch.knows(applied.key):
+            await self._inquiry.about(applied.key, timeout=timeout)
+        return self.watch.part_spent(applied)
+
+    async def has_left(self, applied: Applied, amount: int, *, timeout: float) -> bool:
+        """Whether so much (10⁻⁹ USD) of a budget is not spent, reserved or not.
+
+        Args:
+            applied: The budget.
+            amount: How much.
+            timeout: Seconds for asking the database. Where it does not say, what is known counts.
+        """
+        await self._inquiry.about(applied.key, timeout=timeout)
+        return applied.key not in self._shut and self.watch.left(applied) >= amount
 
     async def aclose(self) -> None:
         """Send away everybody who waits. What is leased goes back as the ledger closes."""
@@ -215,6 +228,7 @@ class Budgets:
         await self._last_thresholds()
         self._silent = True
         await self._pump.aclose()
+        await self._inquiry.aclose()
         for errand in tuple(self._errands):
             errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)

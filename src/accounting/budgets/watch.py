@@ -132,16 +132,21 @@ class Watch:
                     )
                     self._tell("overrun", applied, self._spent(applied), None)
 
-    def part_spent(self, applied: Applied) -> float | None:
-        """The part of a budget that is spent, also by what is not in the database yet.
+    def knows(self, key: str) -> bool:
+        """A counter was heard of."""
+        return key in self._standings
 
-        ``None`` where it was not heard of so far.
-        """
-        if applied.key not in self._standings:
-            return None
+    def part_spent(self, applied: Applied) -> float:
+        """The part of a budget that is spent, also by what is not in the database yet."""
+        return self._counted(applied) / applied.limit if applied.limit else 1.0
+
+    def left(self, applied: Applied) -> int:
+        """What is not spent of a budget, reserved or not; 10⁻⁹ USD."""
+        return max(0, applied.limit - self._counted(applied))
+
+    def _counted(self, applied: Applied) -> int:
         sums = self._unbooked.bound if applied.rule.hard else self._unbooked.cost
-        spent = self._spent(applied) + sums(applied.key)
-        return spent / applied.limit if applied.limit else 1.0
+        return self._spent(applied) + sums(applied.key)
 
     def _spent(self, applied: Applied) -> int:
         standing = self._standings.get(applied.key)

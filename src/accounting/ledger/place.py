@@ -12,16 +12,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
+from ...config.hiding import is_secret_parameter, without_password
 from ...config.ledger import LedgerConfig
 from ...errors import ConfigError
 
 __all__ = ["MEMORY", "Place", "place_of"]
 
 MEMORY: Final = "memory:"
-_PASSWORD: Final = re.compile(r"(?<=://)([^:@/]*):.*(?=@)")
+_PASSWORD: Final = re.compile(r"(?<=://)([^:@/]*):.*(?=@)", re.DOTALL)
 _VARIABLE: Final = "SWITCHGEAR_LEDGER"
 _SERVERS: Final = ("postgresql://", "postgres://")
-_SECRET_PARAMETERS: Final = frozenset({"password", "passfile", "sslpassword"})
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ def place_of(
     if url == MEMORY:
         return Place(MEMORY, MEMORY, None)
     if url.startswith(_SERVERS):
-        name = _without_password(url)
+        name = _name_of(url)
         parent = own or _state_folder() / "journal"
         return Place(url, name, parent / _digest(name))
     if not url:
@@ -78,8 +78,9 @@ def place_of(
         path = _absolute(url.removeprefix("sqlite:"), folder if config.url else Path())
     else:
         raise ConfigError(
-            f"{_place(config)}: {_without_password(url)!r} names no ledger; write sqlite:PATH, "
-            "postgresql://HOST/DATABASE or memory:",
+            # Not shown: there is no telling where in it a password stands.
+            f"{_place(config)} names no ledger; write sqlite:PATH, postgresql://HOST/DATABASE or "
+            "memory:",
             param="ledger.url",
         )
     # A folder that the user named may serve several databases; each has its own in there.
@@ -101,17 +102,23 @@ def _state_folder() -> Path:
     return platformdirs.user_state_path("switchgear", appauthor=False)
 
 
-def _without_password(url: str) -> str:
+def _name_of(url: str) -> str:
+    """A server's URL in the form that stays the same where only its passwords change."""
     try:
         # First by sight: a password that is not encoded may hold what ends the host elsewhere.
         parts = urlsplit(_PASSWORD.sub(r"\1", url))
     except ValueError:
         return "(a URL that can't be read)"
     user, at, host = parts.netloc.rpartition("@")
-    query = sorted((k, v) for k, v in parse_qsl(parts.query) if k not in _SECRET_PARAMETERS)
+    query = sorted((key, value) for key, value in parse_qsl(parts.query) if _identifies(key))
     netloc = user.partition(":")[0] + at + host.lower()
     scheme = "postgresql" if parts.scheme == "postgres" else parts.scheme
-    return parts._replace(scheme=scheme, netloc=netloc, query=urlencode(query)).geturl()
+    plain = parts._replace(scheme=scheme, netloc=netloc, query=urlencode(query)).geturl()
+    return without_password(plain)
+
+
+def _identifies(parameter: str) -> bool:
+    return parameter != "passfile" and not is_secret_parameter(parameter)
 
 
 def _digest(name: str) -> str:

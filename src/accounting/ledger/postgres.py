@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ...completion import Usage
+from ...config.hiding import is_secret_parameter
 from ...errors import LedgerError
 from .columns import COLUMNS, from_columns, to_columns
 from .database import Mode, Values
@@ -48,7 +49,6 @@ _LOCAL: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = '30s'; "
     "SET LOCAL statement_timeout = "
 )
-_SECRETS: Final = ("password", "sslpassword", "oauth_client_secret")
 _BEGIN: Final[dict[Mode, str]] = {
     "read": f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL} '600s'",
     "write": (
@@ -96,6 +96,14 @@ _COLUMNS: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _COPY: Final = f"COPY attempt ({_COLUMNS}) FROM STDIN"
 
 
+def _mistaken(given: Mapping[str, Any]) -> bool:
+    """Whether a password that is not encoded ended early, its rest taken for a host or port."""
+    host, port = str(given.get("host") or ""), str(given.get("port") or "")
+    # A path is a socket's folder, and an abstract socket's name begins with @.
+    socket = host.startswith(("/", "@"))
+    return ("@" in host and not socket) or re.fullmatch(r"[\d,]*", port) is None
+
+
 def _insert() -> str:
     given = ", ".join(f"decode({n}, 'base64')" if n in _BYTES else f'"{n}"' for n in COLUMNS)
     types = ", ".join(f'"{name}" {_type(name)}' for name in COLUMNS)
@@ -131,17 +139,27 @@ class PostgresDatabase:
             given = conninfo_to_dict(url)
         except psycopg.Error:
             # Without its cause, which repeats the URL with its password.
+            given = None
+        if given is None or _mistaken(given):
             raise LedgerError(
-                "the ledger's URL is not one of PostgreSQL's: postgresql://USER@HOST/DATABASE"
-            ) from None
+                "the ledger's URL is not one of PostgreSQL's: postgresql://USER@HOST/DATABASE, "
+                "special characters of a password percent-encoded (%2F for /, %40 for @)"
+            )
         self._settings: dict[str, Any] = {**_SETTINGS, **given}
-        self._secrets = [str(given[key]) for key in _SECRETS if given.get(key)]
+        self._secrets = [
+            str(value) for key, value in given.items() if value and is_secret_parameter(key)
+        ]
+        database = str(given.get("dbname") or "")
+        if "@" in database:
+            # What follows the first slash of a password that is not encoded looks like this.
+            self._secrets.append(database)
+            database = "***"
         if "," in str(given.get("host") or given.get("hostaddr") or ""):
             # Of several servers the one that writes, whichever that is after a failover.
             self._settings.setdefault("target_session_attrs", "read-write")
         host = given.get("host") or given.get("hostaddr") or "localhost"
         port = f":{given['port']}" if given.get("port") else ""
-        self.place = f"PostgreSQL on {host}{port}/{given.get('dbname') or ''}"
+        self.place = f"PostgreSQL on {host}{port}/{database}"
         self._connection: psycopg.Connection | None = None
         self._months = Months(self.place)
         self._asks = False

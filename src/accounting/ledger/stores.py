@@ -33,9 +33,9 @@ def open_store(url: str) -> Store:
 
         store = SqlStore(PostgresDatabase(url))
     else:
-        # Not the URL itself: there may be a password in it.
+        # Nothing of it is repeated: there may be a password anywhere in it.
         raise LedgerError(
-            f"a ledger's URL can't begin with {scheme!r}: "
+            "a ledger's URL is not one that is understood: "
             "it is sqlite:PATH, memory: or postgresql://USER@HOST/DATABASE"
         )
     store.open()

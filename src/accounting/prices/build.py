@@ -10,11 +10,10 @@ from fractions import Fraction
 from typing import Final
 
 from ..money import pico
-from .file import ModelEntry, PriceEntry, ProviderEntry, Tier, billed_as
+from .file import STANDARD, ModelEntry, PriceEntry, ProviderEntry, Tier, billed_as
 from .rates import FREE, FREE_RATES, Fees, Price, Rates, Step
 
 __all__ = [
-    "STANDARD",
     "build",
     "free_price",
     "index_on",
@@ -22,9 +21,6 @@ __all__ = [
     "surcharge_of",
     "tiers_of",
 ]
-
-STANDARD: Final = "standard"
-"""The tier that ``prices`` state."""
 
 _ANYWHERE: Final = "global"
 _ONE: Final = Fraction(1)

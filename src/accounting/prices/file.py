@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ __all__ = [
     "CAPABILITIES",
     "FEES",
     "KINDS",
+    "STANDARD",
     "LongContext",
     "ModelEntry",
     "NamedPrices",
@@ -29,6 +30,7 @@ __all__ = [
     "ProviderEntry",
     "Tier",
     "billed_as",
+    "our_word",
     "parse",
     "wrong_prices",
     "wrong_tiers",
@@ -76,7 +78,12 @@ Tier: TypeAlias = Decimal | dict[str, Decimal]
 
 _Amount = TypeVar("_Amount", Decimal, Fraction)
 
-_STANDARD = frozenset({"standard", "default"})
+STANDARD: Final = "standard"
+"""The tier that ``prices`` state."""
+
+# What vendors answer with where nothing special was asked for.
+_STANDARD_WORDS = frozenset({"auto", "default", "on_demand"})
+_STANDARD = frozenset({STANDARD, "default"})
 # Money is counted in 10⁻¹² USD, a price is for 10⁶ tokens.
 _FINEST = -6
 _FINEST_FEE = -12
@@ -193,6 +200,17 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> dict[str, ProviderEntry]:
     for where, complaint in _complaints(entries):
         raise wrong_place(origin, where, complaint)
     return entries
+
+
+def our_word(tier: str, tier_names: Mapping[str, str]) -> str:
+    """A tier in our word, from a vendor's.
+
+    Args:
+        tier: As a request or an answer names it.
+        tier_names: The vendor's words.
+    """
+    word = tier.lower()
+    return tier_names.get(word, STANDARD if word in _STANDARD_WORDS else word)
 
 
 def billed_as(stated: Mapping[str, _Amount]) -> dict[str, _Amount]:

@@ -3,7 +3,8 @@
 A list that names two kinds of tokens says nothing of the others, and a vendor goes on charging for
 them. So what is not named stays, and a bound is never below what a vendor could bill by all that is
 known: an amount keeps its price, or rises as the kind does beside which it is billed, where that is
-dearer than below. Multipliers (tiers, long prompts, regions) multiply what is named.
+dearer than below. In a tier's amounts it is the same, over what the tier costs without them.
+Multipliers (tiers, long prompts, regions) multiply what is named.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias, TypeVar
 
-from .file import BILLED_AS, NamedPrices, PriceEntry, Tier, billed_as
+from .file import BILLED_AS, KINDS, NamedPrices, PriceEntry, Tier, billed_as
 
 __all__ = ["Tiers", "laid_prices"]
 
@@ -93,12 +94,12 @@ def _laid(
     until: dt.date | None,
     tiers: tuple[Tiers, Tiers | None, Tiers],
 ) -> PriceEntry:
-    amounts = _amounts(old, new)
+    amounts = _amounts(old.amounts, new.amounts)
     of_entry, beside, result = tiers
     was = old.tiers if old.tiers is not None else of_entry
     named = new.tiers if new.tiers is not None else beside
     none_is_left = named is not None and not named
-    offered = {} if none_is_left else _tiers(was, named or {}, billed_as(old.amounts), amounts)
+    offered = {} if none_is_left else _tiers(was, named or {}, old.amounts, amounts)
     return PriceEntry(
         **amounts,
         long=new.long if new.long is not None else old.long,
@@ -108,49 +109,68 @@ def _laid(
     )
 
 
-def _amounts(old: PriceEntry, new: NamedPrices) -> dict[str, Decimal]:
+def _amounts(
+    old: Mapping[str, Decimal | Fraction], named: Mapping[str, Decimal]
+) -> dict[str, Decimal]:
     """USD per million tokens of each kind that has a price of its own."""
-    named, before = new.amounts, billed_as(old.amounts)
-    amounts: dict[str, Decimal] = {}
+    kept = {kind: Fraction(old[kind]) for kind in KINDS if kind in old}
+    said = {kind: Fraction(price) for kind, price in named.items()}
+    before = billed_as(kept)
+    amounts: dict[str, Fraction] = {}
     # A kind comes after the one that it is billed as.
-    for kind, price in old.amounts.items():
-        if kind in BILLED_AS and kind not in named:
+    for kind, price in kept.items():
+        if kind in BILLED_AS and kind not in said:
             beside = BILLED_AS[kind]
-            after = billed_as({**amounts, **named})[beside]
+            after = billed_as({**amounts, **said})[beside]
             amounts[kind] = _risen(price, before[beside], after)
         else:
-            amounts[kind] = named.get(kind, price)
-    return {**amounts, **named}
+            amounts[kind] = said.get(kind, price)
+    return {kind: _up(price) for kind, price in {**amounts, **said}.items()}
 
 
 def _tiers(
-    old: Tiers, new: Tiers, before: Mapping[str, Decimal], stated: Mapping[str, Decimal]
+    old: Tiers, new: Tiers, was_stated: Mapping[str, Decimal], stated: Mapping[str, Decimal]
 ) -> dict[str, Tier]:
-    """The tiers, given what the kinds cost in the standard one: below, and now."""
-    after = billed_as(stated)
+    """The tiers, given what is stated of the standard one: below, and now."""
     offered: dict[str, Tier] = {}
     for tier in dict.fromkeys((*old, *new)):
         was, now = old.get(tier), new.get(tier)
-        if was is None or isinstance(now, Decimal):
-            offered[tier] = new[tier]
+        if isinstance(now, Decimal):
+            offered[tier] = now
         elif isinstance(was, Decimal):
-            # What is not named in amounts would cost what it does in the standard tier.
-            offered[tier] = was if now is None else {**_times(stated, was), **now}
+            # What is not named in amounts goes on being a multiple of the standard tier's.
+            offered[tier] = was if now is None else _amounts(_times(stated, was), now)
         else:
-            kept = {k: _risen(price, before[k], after[k]) for k, price in was.items()}
-            offered[tier] = {**kept, **(now or {})}
+            kept = {} if was is None else _kept(was, was_stated, stated)
+            whole = _amounts({**stated, **kept}, now or {})
+            said = kept.keys() | (now or {}).keys()
+            offered[tier] = {k: p for k, p in whole.items() if k in said or p != stated[k]}
     return offered
 
 
-def _times(stated: Mapping[str, Decimal], factor: Decimal) -> dict[str, Decimal]:
-    return {kind: _up(Fraction(price) * Fraction(factor)) for kind, price in stated.items()}
+def _kept(
+    tier: Mapping[str, Decimal], was_stated: Mapping[str, Decimal], stated: Mapping[str, Decimal]
+) -> dict[str, Fraction]:
+    """A tier's amounts, each dearer by as much as its kind has become in the standard tier.
+
+    Among them what a kind was billed as that only now has a price of its own: that is the standard
+    tier's, and says nothing of this one.
+    """
+    was, before, after = (
+        billed_as({kind: Fraction(price) for kind, price in each.items()})
+        for each in ({**was_stated, **tier}, was_stated, stated)
+    )
+    new = (kind for kind in stated if kind not in was_stated)
+    return {k: _risen(was[k], before[k], after[k]) for k in dict.fromkeys((*tier, *new))}
 
 
-def _risen(price: Decimal, before: Decimal, after: Decimal) -> Decimal:
+def _times(stated: Mapping[str, Decimal], factor: Decimal) -> dict[str, Fraction]:
+    return {kind: Fraction(price) * Fraction(factor) for kind, price in stated.items()}
+
+
+def _risen(price: Fraction, before: Fraction, after: Fraction) -> Fraction:
     """A price, dearer by as much as another has become; never cheaper."""
-    if after <= before or not before:
-        return price
-    return _up(Fraction(price) * Fraction(after) / Fraction(before))
+    return price * after / before if after > before > 0 else price
 
 
 def _up(price: Fraction) -> Decimal:

@@ -8,6 +8,7 @@ from typing import Any
 from ...errors import ConfigError
 
 __all__ = [
+    "SHARED",
     "merge",
     "other_model",
     "other_provider",
@@ -23,18 +24,22 @@ __all__ = [
 _OF_A_PROVIDER = frozenset({"kinds", "hosts", "like", "replace"})
 _OF_A_MODEL = frozenset({"aliases", "retires", "source", "checked", "like", "replace"})
 
+SHARED = ("tiers", "regions", "fees")
+"""What merges key by key, and is the provider's where a model says nothing."""
+
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """One raw table over another: tables merge key by key, everything else is replaced.
 
     A model's ``prices`` are replaced whole, since half of one price list and half of another is
-    neither.
+    neither. Empty ``tiers``, ``regions`` or ``fees`` say that there are none.
     """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
+        none = key in SHARED and not value
         if key != "prices" and isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = merge(below, value)
+            merged[key] = {} if none else merge(below, value)
         else:
             merged[key] = value
     return merged
@@ -53,7 +58,8 @@ def resolved(raw: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for name, table in raw.items():
         if isinstance(table, Mapping) and "like" in table:
-            table = with_base(raw, name, other_provider(raw, raw, name, origin))  # noqa: PLW2901
+            other = other_provider(raw, raw, name, origin)
+            table = with_base(raw.get(other, {}), table)  # noqa: PLW2901
         whole[name] = _with_likes(table, name, origin)
     return whole
 
@@ -78,10 +84,10 @@ def wrong_place(origin: str, where: str, complaint: str) -> ConfigError:
     return ConfigError(f"{origin}: {where}: {complaint}", param=where)
 
 
-def with_base(raw: Mapping[str, Any], name: str, other: str) -> dict[str, Any]:
+def with_base(other: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
     """A provider that sells another's models: that one's table with its own over it."""
-    own = {key: value for key, value in raw[name].items() if key != "like"}
-    return merge(shared_table(raw.get(other, {})), own)
+    own = {key: value for key, value in table.items() if key != "like"}
+    return merge(shared_table(other), own)
 
 
 def other_provider(raw: Mapping[str, Any], known: Mapping[str, Any], name: str, origin: str) -> str:

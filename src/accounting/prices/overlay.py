@@ -7,16 +7,17 @@ model changes that model, and none that was only written down by means of it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from .file import NamedPrices, PriceEntry, Tier, wrong_prices, wrong_tiers
 from .kept import laid_prices
 from .likes import (
+    SHARED,
     merge,
     other_model,
     other_provider,
@@ -26,6 +27,7 @@ from .likes import (
     with_base,
     wrong_place,
 )
+from .unreached import unreached
 
 __all__ = ["laid_over"]
 
@@ -34,8 +36,15 @@ _Prices = TypeVar("_Prices", bound=NamedPrices)
 
 _Offer: TypeAlias = dict[str, Tier]
 
-# What merges key by key, and is the provider's where a model says nothing.
-_SHARED = ("tiers", "regions", "fees")
+_NOTHING: Final = (
+    "changes nothing: {name!r} has prices of its own, and would only take what this table says of "
+    "{like!r}, which is nothing. To have all prices of {like!r} instead of its own, add "
+    "`replace = true`"
+)
+_EVERYWHERE: Final = (
+    "in amounts, it would cost the same with every model: state a multiplier, or amounts in a "
+    "model's `tiers`"
+)
 
 
 def laid_over(
@@ -61,9 +70,11 @@ def laid_over(
             base = {key: base[key] for key in ("kinds", "hosts") if key in base}
             if like is not None and not _replaces(over.get(like, {})):
                 base, of = {**shared_table(below.get(like, {})), **base}, like
-        whole = own if like is None else with_base(over, name, like)
+        elif like is not None and not shared_table(over.get(like, {})):
+            raise wrong_place(origin, f"{name}.like", _NOTHING.format(name=name, like=like))
+        theirs = None if like is None else over.get(like, {})
         found = partial(find, of)
-        tables[name] = _Provider(name, base, whole, find=found, origin=origin).laid()
+        tables[name] = _Provider(name, base, own, theirs, find=found, origin=origin).laid()
     return tables
 
 
@@ -79,6 +90,7 @@ class _Provider:
         name: str,
         base: Mapping[str, Any],
         own: Mapping[str, Any],
+        theirs: Mapping[str, Any] | None,
         *,
         find: Callable[[str], str | None],
         origin: str,
@@ -86,22 +98,45 @@ class _Provider:
         self._name = name
         self._origin = origin
         self._find = find
-        self._table = merge(_but_models(base), _but_models(own))
+        whole = own if theirs is None else with_base(theirs, own)
+        self._table = merge(_but_models(base), _but_models(whole))
         default = self._table.get("default")
         self._default: Mapping[str, Any] = default if isinstance(default, Mapping) else {}
+        self._below = base
         self._base: Mapping[str, Any] = base.get("models", {})
-        self._models = own.get("models", {})
+        self._said = own
+        self._layers = [each.get("models", {}) for each in (theirs or {}, own)]
+        self._models = whole.get("models", {})
         self._own: dict[str, Any] = {}
 
     def laid(self) -> dict[str, Any]:
-        if not isinstance(self._models, Mapping):
-            return {**self._table, "models": self._models}
-        for name, entry in self._models.items():
-            of = self._named(name)
-            both = isinstance(self._own.get(of), Mapping) and isinstance(entry, Mapping)
-            self._own[of] = merge(self._own[of], entry) if both else entry
+        for where, complaint in self._complaints():
+            raise wrong_place(self._origin, where, complaint)
+        for models in (*self._layers, self._models):
+            if not isinstance(models, Mapping):
+                return {**self._table, "models": models}
+        for models in self._layers:
+            said_as: dict[str, str] = {}
+            for name, entry in models.items():
+                of = self._named(name)
+                if said_as.setdefault(of, name) != name:
+                    other = f"{self._name}.models.{said_as[of]!r}"
+                    complaint = f"is the same model as {other}: make one entry of the two"
+                    raise wrong_place(self._origin, f"{self._name}.models.{name!r}", complaint)
+                both = isinstance(self._own.get(of), Mapping) and isinstance(entry, Mapping)
+                self._own[of] = merge(self._own[of], entry) if both else entry
         names = dict.fromkeys((*self._base, *self._own))
         return {**self._table, "models": {each: self._entry(each, (each,)) for each in names}}
+
+    def _complaints(self) -> Iterator[tuple[str, str]]:
+        names = _typed(self._table.get("tier_names", {}), dict[str, str])
+        yield from unreached(self._said, self._name, names or {})
+        if not self._base:
+            return
+        said, below = (_default_tiers(each) for each in (self._said, self._below))
+        for tier, value in said.items():
+            if isinstance(value, Mapping) and value != below.get(tier):
+                yield f"{self._name}.default.tiers.{tier}", _EVERYWHERE
 
     def _named(self, name: str) -> str:
         """The entry below that a name belongs to; the name itself for a new one."""
@@ -153,7 +188,7 @@ class _Provider:
             own: What it says.
         """
         entry = {**start, **own}
-        for key in _SHARED:
+        for key in SHARED:
             if isinstance(own.get(key), Mapping):
                 # An empty table says that there are none.
                 entry[key] = merge(self._shared(below, key), own[key]) if own[key] else {}
@@ -198,6 +233,12 @@ class _Provider:
 
 def _but_models(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key != "models"}
+
+
+def _default_tiers(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    default = table.get("default")
+    tiers = default.get("tiers") if isinstance(default, Mapping) else None
+    return tiers if isinstance(tiers, Mapping) else {}
 
 
 def _periods(raw: Any, form: type[_Prices]) -> list[_Prices] | None:

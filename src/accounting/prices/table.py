@@ -18,7 +18,6 @@ import msgspec
 from ...errors import ConfigError
 from . import file as price_file
 from .build import (
-    STANDARD,
     build,
     free_price,
     index_on,
@@ -26,7 +25,7 @@ from .build import (
     surcharge_of,
     tiers_of,
 )
-from .file import ProviderEntry
+from .file import STANDARD, ProviderEntry, our_word
 from .likes import resolved
 from .names import candidates
 from .overlay import laid_over
@@ -42,9 +41,6 @@ __all__ = [
     "default_prices",
     "prices_over",
 ]
-
-# What vendors answer with where nothing special was asked for.
-_STANDARD_WORDS = frozenset({"auto", "default", "on_demand"})
 
 # Where any region costs extra, its name is the vendor's: a memory of them must have an end.
 _MOST_BUILT = 20_000
@@ -172,8 +168,7 @@ class PriceTable:
         index = index_on(provider.models[found], on)
         if index is None:
             return None
-        word = tier.lower() if tier else STANDARD
-        word = provider.tier_names.get(word, STANDARD if word in _STANDARD_WORDS else word)
+        word = our_word(tier or STANDARD, provider.tier_names)
         zone = region.lower() if region else None
         return self._price(name, found, index, word, zone)
 

@@ -7,9 +7,11 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from ...completion import Usage
 from ...errors import LedgerError
 from ..ledger.row import Row
 from ..money import Pico, pico
+from .coverage import gap_note, gaps, merged
 from .exports.values import REQUESTS, Export, ExportLine, day_of
 from .figures import times
 from .matching import EVERYTHING, groups_of
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["reconcile"]
 
 _PAGE: Final = 5000
+_COUNTERS: Final = tuple(name for name in Usage.__struct_fields__ if name != "estimated")
 _LONGEST_CALL: Final = dt.timedelta(hours=1)
 
 
@@ -97,6 +100,9 @@ def reconcile(
     differences, compared = _compare(ours, theirs, measures, tolerance)
     spans = export.covered
     notes = [*export.notes, *_notes(inside, foreign)]
+    uncompared, gap = _left_out(store, export, provider)
+    if gap:
+        notes.append(gap)
     if compared and not export.lines:
         notes.append("it has no line: was it made for this workspace, project or key?")
     if any(end > (now or dt.datetime.now(dt.UTC)) for _, end in spans):
@@ -111,7 +117,7 @@ def reconcile(
         differences=tuple(differences),
         totals=tuple(_total(measure, ours, theirs) for measure in measures),
         notes=tuple(notes),
-        complete=export.complete,
+        complete=export.complete and not uncompared,
     )
 
 
@@ -126,11 +132,9 @@ def _booked(
     found: list[tuple[Row, dt.datetime | None]] = []
     foreign = 0
     starts = sorted({start for start, _ in export.covered})
-    for start, end in _merged(export.covered):
+    for start, end in merged(export.covered):
         for row in _rows(store, start - _LONGEST_CALL, end):
-            if row.provider != provider if provider else row.plugin != export.vendor:
-                continue
-            if row.outcome == "cached" or not _spoken_of(row, export):
+            if not _concerned(row, export, provider):
                 continue
             at = instant(row.at)
             if row.own_key:
@@ -141,6 +145,25 @@ def _booked(
     return found, foreign
 
 
+def _concerned(row: Row, export: Export, provider: str | None) -> bool:
+    """Whether a row may be on the vendor's bill, as far as its time doesn't matter."""
+    asked = row.provider == provider if provider else row.plugin == export.vendor
+    return asked and row.outcome != "cached" and _spoken_of(row, export)
+
+
+def _left_out(store: Store, export: Export, provider: str | None) -> tuple[int, str]:
+    """How many billed attempts began in gaps of the export, and what is to be said of these."""
+    found = gaps(export.covered)
+    if not found:
+        return 0, ""
+    attempts = sum(
+        _concerned(row, export, provider) and not row.own_key and _billed(row)
+        for start, end in found
+        for row in _rows(store, start, end)
+    )
+    return attempts, gap_note(found, attempts)
+
+
 def _must_be_there(store: Store, export: Export) -> None:
     since = instant(store.kept_since())
     if any(start < since for start, _ in export.covered):
@@ -148,19 +171,6 @@ def _must_be_there(store: Store, export: Export) -> None:
             f"the ledger keeps single attempts since {since:%Y-%m-%d} (UTC) only, which is what a "
             "bill is compared with: export a later time"
         )
-
-
-def _merged(
-    spans: Iterable[tuple[dt.datetime, dt.datetime]],
-) -> list[tuple[dt.datetime, dt.datetime]]:
-    """Spans that follow each other without a gap as one."""
-    merged: list[tuple[dt.datetime, dt.datetime]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _rows(store: Store, start: dt.datetime, end: dt.datetime) -> Iterator[Row]:
@@ -196,7 +206,7 @@ def _of_ledger(
         if day is not None:
             side = sides.setdefault((day.date(), name), _Side())
             side.entries += any(sums.values())
-            side.estimated += bool(row.usage and row.usage.estimated)
+            side.estimated += _estimated(row)
             side.unpriced += row.cost is None and row.usage is not None
             _add(side.sums, sums)
             if ended != day.date():
@@ -212,12 +222,29 @@ def _measured(row: Row, measures: Sequence[str]) -> dict[str, int]:
         if measure == "cost":
             value = row.cost or 0
         elif measure == REQUESTS:
-            # A request that was refused is not on the bill; one with usage was answered in part.
-            value = int(row.outcome == "answered" or row.usage is not None)
+            value = int(_billed(row))
         else:
             value = getattr(row.usage, measure) if row.usage is not None else 0
         sums[measure] = value
     return sums
+
+
+def _billed(row: Row) -> bool:
+    """Whether the vendor counts it as a request.
+
+    One that was refused, or answered with an error, is booked with a usage of nothing and is not
+    on the bill. One that was cut, cancelled or timed out is booked with an estimate: a model ran.
+    """
+    return row.outcome == "answered" or _used(row) or bool(row.cost)
+
+
+def _used(row: Row) -> bool:
+    return row.usage is not None and any(getattr(row.usage, name) for name in _COUNTERS)
+
+
+def _estimated(row: Row) -> bool:
+    # Of an error nobody knows what it used, and nothing is what it is booked with.
+    return row.usage is not None and row.usage.estimated and _used(row)
 
 
 def _of_export(lines: Iterable[ExportLine], group: Mapping[str, str]) -> _Sides:
@@ -308,6 +335,6 @@ def _notes(inside: Sequence[Row], foreign: int) -> list[str]:
         notes.append(f"left out: {times(foreign, 'attempt')} with the caller's own key")
     if unpriced := sum(row.cost is None and row.usage is not None for row in inside):
         notes.append(f"{times(unpriced, 'attempt')} without a price")
-    if estimated := sum(bool(row.usage and row.usage.estimated) for row in inside):
+    if estimated := sum(map(_estimated, inside)):
         notes.append(f"{times(estimated, 'attempt')} with estimated tokens")
     return notes

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from ...config import Config
+from ...config.hiding import secrets_in
 from ...credentials import Secret, hide
 from ...errors import SwitchgearError
 
@@ -220,9 +220,11 @@ class Case:
             if settings.api_key is not None:
                 found.append(settings.api_key)
             found += map(Secret, _masked(settings.options))
-        for url in (self.config.ledger.url, self.environ.get("SWITCHGEAR_LEDGER", "")):
-            with contextlib.suppress(ValueError):
-                found += [Secret(each) for each in (urlsplit(url).password,) if each]
+        config = self.config
+        addresses = [config.ledger.url, self.environ.get("SWITCHGEAR_LEDGER", ""), config.state.url]
+        if config.cache is not None:
+            addresses.append(config.cache.url)
+        found += [Secret(each) for url in addresses for each in secrets_in(url)]
         # The longest first: one may be the beginning of another.
         return tuple(sorted(found, key=lambda secret: -len(secret.reveal())))
 

@@ -40,7 +40,11 @@ def redis_answers(case: Case, url: str, what: str, meanwhile: str) -> Iterator[R
             url, socket_timeout=case.timeout, socket_connect_timeout=case.timeout
         ) as client:
             client.ping()
-    except (redis.RedisError, OSError, ValueError) as exc:
+    except ValueError:
+        # Its own words quote what may be a password.
+        remedy = "mend it; special characters of a password are percent-encoded"
+        yield error(what, f"its address can't be read; {meanwhile}", remedy)
+    except (redis.RedisError, OSError) as exc:
         remedy = "start it, or mend its address"
         yield error(what, f"it does not answer: {hide(str(exc))}; {meanwhile}", remedy)
     else:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ...config.hiding import without_password
 from ...errors import (
     AuthenticationError,
     ConfigError,
@@ -133,7 +134,9 @@ def _answer(about: str, key: str, found: Visit, settings: ProviderConfig) -> Ite
         remedy = knock.remedy
         if settings.plugin == "ollama" and knock.fault == NOBODY:
             remedy = "start it with `ollama serve`, or mend base_url or OLLAMA_HOST"
-        yield error(f"{about} can't be reached", f"{found.address}: {knock.fault}", remedy)
+        yield error(
+            f"{about} can't be reached", f"{without_password(found.address)}: {knock.fault}", remedy
+        )
         return
     speed = ""
     if knock is not None and knock.latency is not None:

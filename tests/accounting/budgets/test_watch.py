@@ -120,13 +120,13 @@ def test_how_much_is_spent_is_asked_once_and_then_heard(office: Office) -> None:
     (applied,) = desk.rules.applying(A, office.clock.now())
 
     async def calls() -> None:
-        assert await desk.budgets.part_spent(applied) == 0.0
+        assert await desk.budgets.part_spent(applied, timeout=1) == 0.0
         asked = desk.store.calls.count("standings")
         row = desk.row(A, office.clock.now(), None)
         desk.ledger.begin(row)
         desk.ledger.end(msgspec.structs.replace(row, outcome="answered", cost=250_000_000))
         await asyncio.sleep(0.5)
-        assert await desk.budgets.part_spent(applied) == 0.25
+        assert await desk.budgets.part_spent(applied, timeout=1) == 0.25
         assert desk.store.calls.count("standings") == asked
 
     office.run(calls())
@@ -138,7 +138,7 @@ def test_what_is_spent_here_counts_at_once_and_once(office: Office) -> None:
     (applied,) = desk.rules.applying(A, office.clock.now())
 
     async def calls() -> None:
-        assert await desk.budgets.part_spent(applied) == 0.0
+        assert await desk.budgets.part_spent(applied, timeout=1) == 0.0
         asked = len(desk.store.calls)
         for number in (1, 2):
             row = desk.row(A, office.clock.now(), None)
@@ -146,10 +146,10 @@ def test_what_is_spent_here_counts_at_once_and_once(office: Office) -> None:
             row = msgspec.structs.replace(row, outcome="answered", cost=250_000_000)
             desk.ledger.end(row)
             desk.budgets.settled(row, desk.ledger.position)
-            assert await desk.budgets.part_spent(applied) == 0.25 * number
+            assert await desk.budgets.part_spent(applied, timeout=1) == 0.25 * number
         assert len(desk.store.calls) == asked
         await asyncio.sleep(0.5)
         assert "book" in desk.store.calls[asked:]
-        assert await desk.budgets.part_spent(applied) == 0.5
+        assert await desk.budgets.part_spent(applied, timeout=1) == 0.5
 
     office.run(calls())

@@ -587,6 +587,32 @@ def test_no_password_is_ever_shown() -> None:
     assert caught.value.param == "ledger.url"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "oauth_client_secret=hidden",
+        "passwor%64=hidden",
+        "scram_client_key=hidden",
+        "PASSWORD=hidden",
+    ],
+)
+def test_secret_parameters_neither_name_a_ledger_nor_part_it(query: str) -> None:
+    plain = place_of(LedgerConfig(url="postgresql://h/db?user=u"))
+    place = place_of(LedgerConfig(url=f"postgresql://h/db?user=u&{query}"))
+    assert (place.name, place.journal) == (plain.name, plain.journal)
+    assert "hidden" in place.url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["host=h user=u password=hidden", "postgresql:u:hidden@h", "mysql://h?pass=hidden", "hidden"],
+)
+def test_a_mistyped_url_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError, match="SWITCHGEAR_LEDGER names no ledger") as caught:
+        place_of(LedgerConfig(), environ={"SWITCHGEAR_LEDGER": url})
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["sqlite:", "sqlite::memory:", "redis://h", "costs.db"])
 def test_what_names_no_ledger_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="sqlite:PATH"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from switchgear.accounting.ledger.postgres import PostgresDatabase
 from switchgear.accounting.ledger.row import Row
 from switchgear.accounting.ledger.sql import SqlStore
 from switchgear.accounting.ledger.store import Claim, Need, Store
@@ -201,6 +202,40 @@ def test_a_server_that_is_not_there_shows_no_password() -> None:
     while error is not None:
         assert "swordfish" not in f"{error}{error!r}"
         error = error.__cause__
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:pw@hidden@h/db", "postgresql://u:hidden/pw@h/db", "postgresql:u:hidden@h"],
+)
+def test_a_password_that_is_not_encoded_is_not_taken_for_a_place(url: str) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(LedgerError, match="percent-encoded") as caught:
+        open_store(url)
+    assert "hidden" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_what_may_be_the_end_of_a_password_is_not_shown_as_a_databases_name() -> None:
+    pytest.importorskip("psycopg")
+    database = PostgresDatabase("postgresql://u:12/hidden@h/db")
+    assert database.place == "PostgreSQL on u:12/***"
+    fault = database.fault(RuntimeError('database "hidden@h/db" does not exist'))
+    assert "hidden" not in str(fault)
+
+
+def test_a_server_may_be_named_by_the_environment_a_socket_or_a_list() -> None:
+    pytest.importorskip("psycopg")
+    for url, place in (
+        ("postgresql://", "localhost/"),
+        ("postgresql://%2Frun%2Fpg/db", "/run/pg/db"),
+        ("postgresql:///db?host=%40abstract", "@abstract/db"),
+        ("postgresql://a:1,b:2/db", "a,b:1,2/db"),
+        ("postgresql://h/db?password=", "h/db"),
+    ):
+        database = PostgresDatabase(url)
+        assert database.place == f"PostgreSQL on {place}"
+        assert "some words" in str(database.fault(RuntimeError("some words")))
 
 
 def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

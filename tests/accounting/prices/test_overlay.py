@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +223,137 @@ def test_amounts_over_a_multiplier_keep_the_multiplier_for_the_other_kinds() -> 
     }
 
 
+FASTER = "tiers = { fast = { input = 18, output = 90 } }"
+
+
+@pytest.mark.parametrize("was", ["", "tiers = { fast = 2 }", "tiers = { fast = { input = 4 } }"])
+def test_in_a_tier_too_kinds_rise_with_the_one_that_is_named(was: str) -> None:
+    below = over(f"[acme.models.anvil]\n{was}")
+    mine = over(f"[acme.models.anvil]\n{FASTER}", below)
+    assert stated(mine, "acme/anvil", tier="fast") == {
+        "input": 18,
+        "output": 90,
+        "cache_read": 1.8,
+        "cache_write_5m": 22.5,
+        "cache_write_1h": 36,
+        "audio_input": 72,
+        "audio_output": 180,
+    }
+    assert stated(mine, "acme/anvil") == stated(table(), "acme/anvil")
+    assert stated(mine, "acme/anvil", tier="batch") == stated(table(), "acme/anvil", tier="batch")
+
+
+def test_in_a_tier_they_rise_in_long_prompts_and_regions_too() -> None:
+    mine = over(f"[acme.models.anvil]\n{FASTER}")
+    price = price_of(mine, "acme/anvil", tier="fast", region="us")
+    assert price.rates.cache_write_1h == Decimal("39.6") * 1_000_000 * price.per
+    assert price.rates_for(101).cache_write_1h == Decimal("79.2") * 1_000_000 * price.per
+    assert price.rates_for(101).audio_output == 297 * 1_000_000 * price.per
+
+
+def test_a_tier_of_one_period_rises_likewise() -> None:
+    mine = over(
+        "[acme.models.rocket]\nprices = { input = 3, output = 6, tiers = "
+        "{ batch = { input = 6 }, priority = { input = 9 }, fast = { input = 30 } } }"
+    )
+    batch = {"input": 6, "output": 3, "cache_read": 0.75}
+    assert stated(mine, "acme/rocket", tier="batch") == batch
+    assert stated(mine, "acme/rocket", tier="priority")["cache_read"] == 1.125
+    assert stated(mine, "acme/rocket", tier="fast")["cache_read"] == 3.75
+
+
+def test_a_tier_that_gets_cheaper_leaves_the_kinds_that_it_does_not_name() -> None:
+    mine = over("[acme.models.rocket]\ntiers = { priority = { input = 0.1, output = 0.1 } }")
+    assert stated(mine, "acme/rocket", tier="priority")["cache_read"] == 0.5
+
+
+def test_a_kind_that_only_now_has_a_price_makes_no_tiers_amounts_cheaper() -> None:
+    below = over("[acme.models.rocket]\ntiers = { priority = { input = 8, output = 9 } }")
+    for named, becomes in ((0.1, 8), (4, 16)):
+        mine = over(f"[acme.models.rocket]\nprices = {{ cache_write_5m = {named} }}", below)
+        assert stated(mine, "acme/rocket").get("cache_write_5m") == named
+        price = price_of(mine, "acme/rocket", tier="priority")
+        assert price.rates.cache_write_5m == becomes * 1_000_000 * price.per
+
+
+def test_what_is_dearer_by_a_tiny_price_is_not_rounded_before() -> None:
+    below = over(
+        "[acme.models.x]\nprices = { input = 0.000001, output = 1, cache_read = 0.000001 }\n"
+        "tiers = { fast = 0.5 }"
+    )
+    mine = over("[acme.models.x]\ntiers = { fast = { input = 1 } }", below)
+    assert price_of(mine, "acme/x", tier="fast").rates.cache_read == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "tier", "says"),
+    [
+        ("openai", "gpt-4o", "fast", "'priority': name that"),
+        ("openai", "gpt-4o", "scale", "standard tier, which is what `prices` states"),
+        ("openai", "gpt-4o", "Priority", "small letters: 'priority'"),
+        ("anthropic", SONNET, "priority", "standard tier, which is what `prices` states"),
+        ("groq", "openai/gpt-oss-120b", "flex", "standard tier, which is what `prices` states"),
+        ("google", "gemini-2.5-pro", "on_demand", "standard tier, which is what"),
+        ("google", "gemini-2.5-pro", "default", "standard tier, which is what `prices` states"),
+    ],
+)
+def test_a_tier_by_the_vendors_own_word_is_refused_with_the_right_one(
+    vendor: str, model: str, tier: str, says: str
+) -> None:
+    """No call is looked up by such a word, so the price would never be reckoned with."""
+    entry = f"{vendor}.models.{model!r}"
+    tiers = {tier: Decimal(9)}
+    periods = [{"until": dt.date(2027, 1, 1)}, {"from": dt.date(2027, 1, 1), "tiers": tiers}]
+    for own, place in (
+        ({"models": {model: {"tiers": tiers}}}, f"{entry}.tiers.{tier}"),
+        ({"models": {model: {"prices": {"tiers": tiers}}}}, f"{entry}.prices.tiers.{tier}"),
+        ({"models": {model: {"prices": periods}}}, f"{entry}.prices[1].tiers.{tier}"),
+        ({"default": {"tiers": tiers}}, f"{vendor}.default.tiers.{tier}"),
+    ):
+        with pytest.raises(ConfigError) as wrong:
+            default_prices().merged({vendor: own})
+        assert wrong.value.param == place
+        assert says in wrong.value.message
+
+
+def test_what_a_vendors_word_stands_for_can_be_changed() -> None:
+    mine = over(
+        '[openai]\ntier_names = { fast = "fast" }\n[openai.models."gpt-4o"]\ntiers = { fast = 9 }',
+        default_prices(),
+    )
+    price = price_of(mine, "openai/gpt-4o", tier="fast")
+    assert (price.tier, price.rates.input) == ("fast", 22_500_000)
+
+
+def test_a_region_that_no_call_is_looked_up_by_is_refused() -> None:
+    with pytest.raises(ConfigError, match="small letters: 'us'") as wrong:
+        over("[acme.models.anvil]\nregions = { US = 1.3 }")
+    assert wrong.value.param == "acme.models.'anvil'.regions.US"
+
+
+def test_amounts_of_a_tier_are_a_models_and_not_a_vendors() -> None:
+    """They could be below what a vendor bills of any model that has dearer kinds."""
+    with pytest.raises(ConfigError, match="state a multiplier, or amounts in a model's") as wrong:
+        over("[acme.default]\ntiers = { fast = { input = 3, output = 15 } }")
+    assert wrong.value.param == "acme.default.tiers.fast"
+    mine = over(
+        "[own.default]\ntiers = { fast = { input = 3, output = 15 } }\n"
+        "[own.models.x]\nprices = { input = 1, output = 2 }"
+    )
+    assert stated(mine, "own/x", tier="fast")["output"] == 15
+
+
+def test_an_empty_table_among_what_a_vendors_models_share_says_so_of_them() -> None:
+    mine = over("[acme.default]\ntiers = {}\nregions = {}\nfees = {}\n")
+    price = price_of(mine, "acme/anvil", region="us")
+    assert (price.region, price.fees.web_search) == (None, None)
+    assert mine.lookup("acme", "anvil", TODAY, tier="batch") is None
+    assert stated(mine, "acme/rocket", tier="batch")["input"] == 1, "a model's own stay"
+    like = over('[mine]\nlike = "acme"\n[mine.default]\ntiers = {}\n[acme.default]\nfees = {}')
+    assert like.lookup("mine", "anvil", TODAY, tier="batch") is None
+    assert price_of(like, "mine/anvil").fees.web_search is None
+
+
 def test_an_empty_table_says_that_there_is_none() -> None:
     mine = over(
         "[acme.models.anvil]\ntiers = {}\nregions = {}\nfees = {}\nprices = { long = [] }\n"
@@ -352,6 +485,30 @@ def test_an_alias_is_the_model_that_it_names() -> None:
         assert stated(mine, name) == stated(table(), "acme/anvil") | {"input": 1}
 
 
+def test_a_model_and_its_alias_are_one_entry() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        over("[acme.models.hammer.prices]\ninput = 50\n[acme.models.anvil.prices]\noutput = 60")
+    assert wrong.value.param == "acme.models.'anvil'"
+    assert "same model as acme.models.'hammer'" in wrong.value.message
+    mine = over(
+        '[acme.models.hammer]\nfees = { web_search = 1 }\n[mine]\nlike = "acme"\n'
+        "[mine.models.anvil]\nprices = { input = 3 }"
+    )
+    price = price_of(mine, "mine/hammer")
+    assert (price.rates.input, price.fees.web_search) == (3_000_000, 10**12)
+
+
+def test_a_seller_with_prices_of_its_own_is_like_another_in_what_the_user_says() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        over('[seller]\nlike = "own"\n[own]\nhosts = ["own.example"]')
+    assert wrong.value.param == "seller.like"
+    assert "changes nothing" in wrong.value.message
+    assert "replace = true" in wrong.value.message
+    mine = over('[mistral]\nlike = "openai"\nreplace = true', default_prices())
+    assert stated(mine, "mistral/gpt-4o") == stated(mine, "openai/gpt-4o")
+    assert mine.lookup("mistral", "mistral-large-latest", TODAY) is None
+
+
 def test_replace_keeps_nothing_but_names() -> None:
     mine = over(
         "[acme.models.hammer]\nreplace = true\nprices = { input = 1, output = 2 }\n"
@@ -416,6 +573,51 @@ def test_no_kind_that_is_priced_and_not_named_gets_cheaper(
     assert price_of(again, f"{kind}/{model}") == new
 
 
+def reckoned(before: dict[str, Fraction], named: Mapping[str, Decimal]) -> dict[str, Fraction]:
+    """What each kind costs by the rule, of prices in which every kind has one."""
+    after: dict[str, Fraction] = {}
+    for kind in ("input", "output", *BILLED_AS):
+        beside = BILLED_AS.get(kind)
+        if kind in named:
+            after[kind] = Fraction(named[kind])
+        elif beside is None or not before[beside]:
+            after[kind] = before[kind]
+        else:
+            after[kind] = before[kind] * max(Fraction(1), after[beside] / before[beside])
+    return after
+
+
+CLAUDES = [
+    model
+    for model in default_prices().models("anthropic")
+    if default_prices().lookup("anthropic", model, TODAY) is not None
+]
+WAS = st.sampled_from([None, Decimal("0.75"), Decimal(2), {"input": Decimal(7)}])
+
+
+@given(st.sampled_from(CLAUDES), WAS, NAMED)
+def test_a_bound_is_not_below_what_a_tier_can_cost_by_all_that_is_known(
+    model: str, was: Any, named: dict[str, Decimal]
+) -> None:
+    """Whether the tier was a multiplier, amounts or nothing, and whichever kinds are named."""
+    below = default_prices()
+    if was is not None:
+        below = below.merged({"anthropic": {"models": {model: {"tiers": {"fast": was}}}}})
+    mine = below.merged({"anthropic": {"models": {model: {"tiers": {"fast": named}}}}})
+    had = below.lookup("anthropic", model, TODAY, tier="fast")
+    old = had or price_of(below, f"anthropic/{model}")
+    before = {k: Fraction(getattr(old.rates, k), old.per * 1_000_000) for k in KINDS}
+    after = reckoned(before, named)
+    new = price_of(mine, f"anthropic/{model}", tier="fast")
+    for kind in KINDS[:5]:
+        assert Fraction(getattr(new.rates, kind), new.per * 1_000_000) >= after[kind]
+    for ttl, marked in ((None, ()), ("5m", KINDS[3:4]), ("1h", KINDS[3:5])):
+        worst = worst_of(mine, ttl, model, speed="fast")
+        dearest = max(after[kind] for kind in ("input", "cache_read", *marked))
+        least = worst.input_tokens * dearest + worst.output_tokens * after["output"]
+        assert worst.amount >= least * 1_000_000
+
+
 def test_the_entry_in_the_docs_is_a_whole_one_and_can_be_laid_over_the_packages() -> None:
     page = (ROOT / "docs/accounting.md").read_text()
     (block,) = (part for part in page.split("```") if part.startswith("toml\n[pricing.prices."))
@@ -423,7 +625,10 @@ def test_the_entry_in_the_docs_is_a_whole_one_and_can_be_laid_over_the_packages(
     [[entry]] = [provider["models"].values() for provider in own.values()]
     assert set(entry) == {"tiers", "regions", "fees", "prices"}
     assert set(entry["prices"][0]) == {*KINDS, "long", "until"}
-    price = price_of(default_prices().merged(own), f"anthropic/{SONNET}")
+    mine = default_prices().merged(own)
+    fast = price_of(mine, f"anthropic/{SONNET}", tier="fast")
+    assert (fast.rates.cache_write_1h, fast.rates.cache_read) == (36_000_000, 1_800_000)
+    price = price_of(mine, f"anthropic/{SONNET}")
     assert price.rates.cache_write_1h == 4_800_000
     assert price.steps[0].rates.cache_write_1h == 9_600_000
 
@@ -431,14 +636,14 @@ def test_the_entry_in_the_docs_is_a_whole_one_and_can_be_laid_over_the_packages(
 # -- what a call costs, and the most that it can ---------------------------------------------
 
 
-def bound(prices: PriceTable, ttl: Any) -> int:
+def worst_of(prices: PriceTable, ttl: Any, model: str = SONNET, **extra: Any) -> Worst:
     request = ChatRequest(messages=(Message("user", (Text("a" * 50_000, cache=ttl),)),))
     worst = worst_case(
         request,
         kind="anthropic",
-        model=SONNET,
+        model=model,
         max_tokens=10,
-        extra={},
+        extra=extra,
         headers={},
         context_window=None,
         max_output_tokens=None,
@@ -447,7 +652,21 @@ def bound(prices: PriceTable, ttl: Any) -> int:
         tokens=TokenCounter(),
     )
     assert isinstance(worst, Worst)
-    return worst.amount
+    return worst
+
+
+def bound(prices: PriceTable, ttl: Any) -> int:
+    return worst_of(prices, ttl).amount
+
+
+def test_a_dearer_tier_sets_aside_what_its_cache_can_cost() -> None:
+    tripled = over(
+        '[anthropic.models."claude-opus-5"]\ntiers = { fast = { input = 30, output = 150 } }',
+        default_prices(),
+    )
+    for ttl in (None, "5m", "1h"):
+        usual = worst_of(default_prices(), ttl, "claude-opus-5", speed="fast")
+        assert worst_of(tripled, ttl, "claude-opus-5", speed="fast").amount == 3 * usual.amount
 
 
 @pytest.mark.parametrize("ttl", ["5m", "1h"])

@@ -223,6 +223,39 @@ def test_requests_that_failed_are_not_on_the_bill(booked: Booked) -> None:
     assert compare(store, made.openai(("2026-11-22", [result]))).differences == ()
 
 
+def test_a_request_that_was_refused_is_not_counted_whatever_it_is_booked_with(
+    booked: Booked,
+) -> None:
+    failed = {"outcome": "failed", "dollars": "0"}
+    store = booked(
+        gpt(),
+        gpt(status=429, usage=Usage(), **failed),
+        gpt(status=500, usage=Usage(estimated=True), **failed),
+    )
+    result = made.completions(input_tokens=1000, output_tokens=100, num_model_requests=1)
+    found = compare(store, made.openai(("2026-11-22", [result])))
+    assert (found.verdict, found.notes) == ("agree", ())
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"outcome": "answered", "usage": Usage()},
+        {"outcome": "answered", "usage": None},
+        {"outcome": "interrupted", "usage": Usage(1000, 7, estimated=True)},
+        {"outcome": "cancelled", "usage": Usage(1000, estimated=True)},
+        {"outcome": "failed", "usage": Usage(1000, estimated=True)},
+        {"outcome": "failed", "usage": Usage(web_searches=1), "status": 502},
+    ],
+)
+def test_a_request_that_a_model_ran_for_is_counted_however_it_ended(
+    booked: Booked, ended: dict[str, Any]
+) -> None:
+    found = compare(booked(gpt(dollars="0", **ended)), made.openai(("2026-11-22", [])))
+    (requests,) = [each for each in found.differences if each.measure == "requests"]
+    assert requests.ledger == 1
+
+
 def test_embeddings_are_compared_where_the_export_speaks_of_them(booked: Booked) -> None:
     embedding = gpt(model="text-embedding-3-small", answered_model="text-embedding-3-small")
     result = made.completions(input_tokens=1000, output_tokens=100, num_model_requests=1)
@@ -354,6 +387,83 @@ def test_an_incomplete_export_agrees_with_nothing(booked: Booked) -> None:
     assert compare(booked(haiku()), page).verdict == "incomplete"
     assert compare(booked(), page).verdict == "differ"
     assert compare(booked(haiku()), page + made.anthropic(("2026-11-23", []))).verdict == "agree"
+
+
+def pages(*days: tuple[str, bool]) -> bytes:
+    """Pages of a usage report, a day each, and whether it says that there are more."""
+    results = [made.usage(fresh=1000, output=100)]
+    return b"".join(made.anthropic((day, results), more=more) for day, more in days)
+
+
+def test_a_page_that_is_missing_in_the_middle_is_no_agreement(booked: Booked) -> None:
+    days = ("2026-11-20", "2026-11-21", "2026-11-22")
+    store = booked(*(haiku(f"{day}T12:00") for day in days))
+    found = compare(store, pages((days[0], True), (days[2], False)))
+    assert (found.verdict, found.differences, found.attempts) == ("incomplete", (), 2)
+    page, gap = found.notes
+    assert "begins at 2026-11-21 00:00 UTC, and of what is there the next at 2026-11-22" in page
+    assert "2026-11-21 00:00 to 2026-11-22 00:00 (UTC), when the ledger has 1 attempt" in gap
+    whole = pages((days[2], False), (days[0], True), (days[1], True))
+    assert compare(store, whole).verdict == "agree"
+
+
+def test_a_gap_is_no_agreement_where_the_ledger_has_attempts_in_it(booked: Booked) -> None:
+    data = pages(("2026-11-20", False), ("2026-11-22", False))
+    both = [haiku("2026-11-20T12:00"), haiku()]
+    idle = compare(booked(*both, gpt("2026-11-21T12:00")), data)
+    assert idle.verdict == "agree"
+    assert "when the ledger has nothing either" in idle.notes[0]
+    assert compare(booked(*both, haiku("2026-11-21T12:00")), data).verdict == "incomplete"
+
+
+def test_attempts_in_a_gap_that_nobody_bills_leave_it_empty(booked: Booked) -> None:
+    data = pages(("2026-11-20", False), ("2026-11-22", False))
+    store = booked(
+        haiku("2026-11-20T12:00"),
+        haiku("2026-11-21T09:00", outcome="failed", usage=Usage(), dollars="0", status=429),
+        haiku("2026-11-21T10:00", outcome="cached"),
+        haiku("2026-11-21T11:00", own_key=True),
+        haiku(),
+    )
+    assert compare(store, data).verdict == "agree"
+
+
+def test_many_gaps_are_not_all_named(booked: Booked) -> None:
+    days = [(f"2026-11-{day:02}", False) for day in range(2, 22, 2)]
+    (note,) = compare(booked(*(haiku(f"{day}T12:00") for day, _ in days)), pages(*days)).notes
+    assert "2026-11-07 00:00 to 2026-11-08 00:00, 6 other gaps (UTC)" in note
+
+
+def embeddings(**fields: Any) -> dict[str, Any]:
+    counted = {"input_tokens": 50, "num_model_requests": 1, "model": "text-embedding-3-small"}
+    return {"object": "organization.usage.embeddings.result", **counted, **fields}
+
+
+def embedded(when: str = NOON) -> Any:
+    name = "text-embedding-3-small"
+    return gpt(when, model=name, answered_model=name, usage=Usage(50))
+
+
+def test_the_pages_of_two_reports_are_told_apart(booked: Booked) -> None:
+    store = booked(gpt("2026-11-21T12:00"), embedded("2026-11-21T12:00"))
+    result = made.completions(input_tokens=1000, output_tokens=100, num_model_requests=1)
+    first = made.openai(("2026-11-21", [result]))
+    vectors = made.openai(("2026-11-21", [embeddings()]), ("2026-11-22", []))
+    assert compare(store, first + vectors).verdict == "agree"
+    more = first.replace(b'"has_more": false', b'"has_more": true')
+    # The days have no gap, since the other report is about all of them.
+    assert compare(store, more + vectors).verdict == "incomplete"
+
+
+def test_an_empty_report_beside_one_of_embeddings_does_not_hide_answers(booked: Booked) -> None:
+    store = booked(gpt(), embedded())
+    found = compare(store, made.openai(("2026-11-22", []), ("2026-11-22", [embeddings()])))
+    assert (found.verdict, found.attempts) == ("differ", 2)
+    assert {each.model for each in found.differences} == {"gpt-5-2025-08-07"}
+    assert any("one of its reports is empty" in note for note in found.notes)
+    # On its own, a report of embeddings with an idle day is about nothing else.
+    alone = made.openai(("2026-11-22", [embeddings()]), ("2026-11-23", []))
+    assert (compare(store, alone).verdict, compare(store, alone).attempts) == ("agree", 1)
 
 
 def test_a_day_that_is_not_over_is_mentioned(booked: Booked) -> None:

@@ -24,7 +24,15 @@ from typing import Any, Final
 
 from .values import DAY, Export, ExportLine, amount_of, count_of, day_of, text_of, unreadable
 
-__all__ = ["VENDOR", "is_bucket", "is_table", "model_name", "read_buckets", "read_table"]
+__all__ = [
+    "VENDOR",
+    "is_bucket",
+    "is_table",
+    "model_name",
+    "read_buckets",
+    "read_table",
+    "span_of",
+]
 
 VENDOR: Final = "anthropic"
 
@@ -68,6 +76,11 @@ def model_name(shown: str) -> str:
     return _DATE.sub(r"-\1\2\3", plain)
 
 
+def span_of(bucket: Mapping[str, Any]) -> tuple[dt.datetime, dt.datetime]:
+    """The time that a bucket, which has been read, is about."""
+    return _span(bucket, "a bucket")
+
+
 def read_buckets(buckets: Sequence[Mapping[str, Any]]) -> Export:
     """The buckets of a usage or cost report.
 
@@ -79,8 +92,7 @@ def read_buckets(buckets: Sequence[Mapping[str, Any]]) -> Export:
     split = True
     for number, bucket in enumerate(buckets, start=1):
         place = f"bucket {number}"
-        start = _instant(bucket.get("starting_at"), f"{place}: starting_at")
-        end = _instant(bucket.get("ending_at"), f"{place}: ending_at")
+        start, end = _span(bucket, place)
         covered.append((start, end))
         for result in bucket.get("results") or ():
             if not isinstance(result, Mapping):
@@ -221,6 +233,11 @@ def _counts(
 ) -> dict[str, int]:
     counts = (fresh + short + hour + read, output, read, short + hour, hour, searches)
     return dict(zip(_MEASURES, counts, strict=True))
+
+
+def _span(bucket: Mapping[str, Any], place: str) -> tuple[dt.datetime, dt.datetime]:
+    start = _instant(bucket.get("starting_at"), f"{place}: starting_at")
+    return start, _instant(bucket.get("ending_at"), f"{place}: ending_at")
 
 
 def _instant(value: Any, place: str) -> dt.datetime:

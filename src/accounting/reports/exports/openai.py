@@ -33,7 +33,7 @@ from .values import (
     unreadable,
 )
 
-__all__ = ["VENDOR", "is_bucket", "is_table", "read_buckets", "read_table"]
+__all__ = ["VENDOR", "is_bucket", "is_table", "read_buckets", "read_table", "span_of"]
 
 VENDOR: Final = "openai"
 
@@ -74,6 +74,11 @@ def is_table(columns: Sequence[str]) -> bool:
     return "start_time" in columns and bool(known & set(columns))
 
 
+def span_of(bucket: Mapping[str, Any]) -> tuple[dt.datetime, dt.datetime]:
+    """The time that a bucket, which has been read, is about."""
+    return _times(bucket, "a bucket")
+
+
 def read_buckets(buckets: Sequence[Mapping[str, Any]]) -> Export:
     """The buckets of a usage or cost report.
 
@@ -82,16 +87,24 @@ def read_buckets(buckets: Sequence[Mapping[str, Any]]) -> Export:
     """
     found: list[tuple[Mapping[str, Any], str]] = []
     covered = []
+    empty = False
     for number, bucket in enumerate(buckets, start=1):
         place = f"bucket {number}"
         start, end = _times(bucket, place)
+        before = len(found)
         covered.append((start, end))
         for result in bucket.get("results") or bucket.get("result") or ():
             if not isinstance(result, Mapping):
                 raise unreadable(place, "a result is not an object")
             times = {"start_time": bucket["start_time"], "end_time": bucket.get("end_time")}
             found.append(({**result, **times}, place))
-    return _export("OpenAI's", found, covered)
+        if len(found) == before:
+            empty = True
+    # Each report has one bucket for each time. Where there are more of these than kinds of results,
+    # one report has none, and an empty bucket does not say which it is of.
+    reports = max(Counter(covered).values(), default=0)
+    untold = empty and reports > len({_kind(result) for result, _ in found})
+    return _export("OpenAI's", found, covered, untold=untold)
 
 
 def read_table(rows: Sequence[Mapping[str, str]]) -> Export:
@@ -118,6 +131,8 @@ def _export(
     found: Sequence[tuple[Mapping[str, Any], str]],
     covered: Sequence[tuple[dt.datetime, dt.datetime]],
     heading: str | None = None,
+    *,
+    untold: bool = False,
 ) -> Export:
     """An export of these results.
 
@@ -126,6 +141,7 @@ def _export(
         found: The results, each with its place.
         covered: The times that it speaks of.
         heading: What it is about by its heading, should it have no result.
+        untold: There are several reports in it, and one of them has nothing to tell it by.
     """
     lines: list[ExportLine] = []
     left_out: Counter[str] = Counter()
@@ -149,6 +165,11 @@ def _export(
     if any(line.model is None and line.fee is None for line in lines):
         by = "line_item" if "costs" in kinds else "model"
         notes.append(f"not split by model: group_by={by} would allow a closer look")
+    if found and untold:
+        notes.append(
+            "one of its reports is empty and does not say what it is about: compared as if it were "
+            "about everything"
+        )
     about = "usage or cost" if unknown else "cost" if "costs" in kinds else "usage"
     every = dict.fromkeys((*_COUNTS, *_FEES.values(), "cost"))
     said = [measure for kind in sorted(kinds) for measure in _EXPECTED.get(kind, ())]
@@ -157,8 +178,8 @@ def _export(
         form=f"{whose} {about} {'export' if 'dash' in whose else 'report'}",
         lines=tuple(lines),
         covered=tuple(sorted(set(covered))),
-        embeddings=unknown or not kinds.isdisjoint({"costs", "embeddings"}),
-        answers=unknown or bool(kinds - {"embeddings"}),
+        embeddings=unknown or untold or not kinds.isdisjoint({"costs", "embeddings"}),
+        answers=unknown or untold or bool(kinds - {"embeddings"}),
         expected=tuple(every if unknown else dict.fromkeys(said)),
         notes=tuple(notes),
     )

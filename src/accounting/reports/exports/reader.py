@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from ..coverage import Span, shown_moment
 from . import anthropic, openai
 from .values import Export, unreadable
 
@@ -21,6 +24,7 @@ class _Format(Protocol):
     def is_bucket(self, bucket: Mapping[str, Any], /) -> bool: ...
     def is_table(self, columns: Sequence[str], /) -> bool: ...
     def read_buckets(self, buckets: Sequence[Mapping[str, Any]], /) -> Export: ...
+    def span_of(self, bucket: Mapping[str, Any], /) -> Span: ...
     def read_table(self, rows: Sequence[Mapping[str, str]], /) -> Export: ...
 
 
@@ -54,22 +58,55 @@ def read_export(data: bytes) -> Export:
 def _json(text: str) -> Export:
     pages = _pages(text)
     buckets: list[Mapping[str, Any]] = []
-    more = False
     for page in pages:
         data = page.get("data") if isinstance(page, Mapping) else None
         if not isinstance(data, list) or not all(isinstance(each, Mapping) for each in data):
             raise unreadable("the file", f"it has no list of buckets named data; {_KNOWN}")
         buckets += data
-        more = bool(page.get("has_more"))
     for vendor in _FORMATS:
         if buckets and all(vendor.is_bucket(bucket) for bucket in buckets):
             export = vendor.read_buckets(buckets)
-            if not more:
+            missing = _missing(pages, vendor)
+            if not missing:
                 return export
-            note = "its last page says that there are more pages, which are not in the file"
-            return msgspec.structs.replace(export, complete=False, notes=(*export.notes, note))
+            notes = (*export.notes, *missing)
+            return msgspec.structs.replace(export, complete=False, notes=notes)
     what = "it has no buckets" if not buckets else "its buckets are of no known vendor"
     raise unreadable("the file", f"{what}; {_KNOWN}")
+
+
+def _missing(pages: Sequence[Mapping[str, Any]], vendor: _Format) -> list[str]:
+    """A note for each page that another one says there is, and that is not in the file.
+
+    Whatever the order of the pages: the one that follows begins when the other ends. They are
+    counted, since a file may hold the pages of several reports about the same time.
+    """
+    starts: Counter[dt.datetime] = Counter()
+    awaited: Counter[dt.datetime] = Counter()
+    silent = False
+    for page in pages:
+        spans = [vendor.span_of(bucket) for bucket in page["data"]]
+        if spans:
+            starts[min(start for start, _ in spans)] += 1
+        if page.get("has_more"):
+            if spans:
+                awaited[max(end for _, end in spans)] += 1
+            else:
+                silent = page is pages[-1]
+    notes = []
+    for at in sorted((awaited - starts).keys()):
+        following = min((start for start in starts if start > at), default=None)
+        if following is None:
+            silent = True
+        else:
+            notes.append(
+                "a page says that there are more, and the one that follows is not in the file: it "
+                f"begins at {shown_moment(at)} UTC, and of what is there the next at "
+                f"{shown_moment(following)}"
+            )
+    if silent:
+        notes.append("its last page says that there are more pages, which are not in the file")
+    return notes
 
 
 def _pages(text: str) -> list[Any]:
