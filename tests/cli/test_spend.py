@@ -152,7 +152,7 @@ def test_nothing_spent_is_said_in_words(cli: Cli, tmp_path: Path) -> None:
         (("--timezone", "Nowhere"), "timezone"),
         (("--csv", "--json"), "give one of them"),
         (("--tag", "red"), "write NAME=VALUE"),
-        (("--ledger", "mysql:x"), "mysql:x"),
+        (("--ledger", "mysql:x"), "names no ledger; write sqlite:PATH"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong(
