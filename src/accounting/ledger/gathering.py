@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from .database import Database
-from .kept import AGAIN, BITS, HOUR_OF, LABELS, LONE, LOOSE, SUMMED, UNNOTED, USED, USUAL
+from .kept import AGAIN, BITS, HOUR_OF, LABELS, LONE, LOOSE, SUMMED, UNNOTED, USED, USUAL, Marks
 from .matching import Condition, stamp
 
-__all__ = ["FURTHER", "HOURLY", "Batch", "Marks", "further_of", "hourly_of"]
+__all__ = ["FURTHER", "HOURLY", "Batch", "further_of", "hourly_of"]
 
 _LABELS: Final = ", ".join(LABELS.values())
 _COUNTED: Final = ("attempts", "calls", "unpriced", "estimated")
@@ -26,15 +26,6 @@ HOURLY: Final = ("at", *LABELS.values(), *_COUNTED, *SUMMED, *AGAIN, "high")
 """The columns of ``hourly``."""
 FURTHER: Final = ("id", "call_id", "at", *LABELS.values(), "differs")
 """The columns of ``further``."""
-
-
-class Marks(NamedTuple):
-    """How far sums are kept; microseconds. See the tables."""
-
-    upto: int
-    closing: int
-    turn: int
-    forgotten: int
 
 
 class Batch(NamedTuple):

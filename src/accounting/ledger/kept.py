@@ -27,13 +27,16 @@ __all__ = [
     "LABELS",
     "LONE",
     "LOOSE",
+    "MARKS",
     "SUMMED",
     "UNITS",
     "UNNOTED",
     "USED",
     "USUAL",
+    "Marks",
     "Split",
     "differing",
+    "marks_of",
     "split",
     "together",
 ]
@@ -113,9 +116,21 @@ class Split(NamedTuple):
     mark: bytes
 
 
-class _Marks(NamedTuple):
+class Marks(NamedTuple):
+    """How far sums are kept; microseconds. See the tables."""
+
     upto: int
+    closing: int
+    turn: int
     forgotten: int
+
+
+MARKS: Final = f"SELECT {', '.join(Marks._fields)} FROM rolled"  # noqa: S608 - our own names
+
+
+def marks_of(db: Database) -> Marks:
+    """How far sums are kept now."""
+    return Marks(*db.query(MARKS)[0])
 
 
 def differing(query: SpendQuery) -> int:
@@ -132,7 +147,7 @@ def split(db: Database, query: SpendQuery, drift: int) -> Split:
     Raises:
         LedgerError: It needs rows that are gone.
     """
-    marks = _Marks(*db.query("SELECT upto, forgotten FROM rolled")[0])
+    marks = marks_of(db)
     since, until = query.since, query.until
     whole = between(since, until, drift)
     alone = Split(None, [whole], None, whole, b"")
@@ -174,7 +189,7 @@ def _edges(query: SpendQuery, first: int, last: int) -> list[Range]:
 
 
 def _rows_left(
-    marks: _Marks, whole: Condition, ranges: Sequence[Range], drift: int
+    marks: Marks, whole: Condition, ranges: Sequence[Range], drift: int
 ) -> list[Condition]:
     """The rows that no sum has, and all rows of the hours that are cut in two."""
     # Of the many ranges of a year hardly any can hold a row that is newer than the watermark.
@@ -232,7 +247,7 @@ def _joined(hours: Iterable[int]) -> list[Range]:
 
 def _must_be_there(
     db: Database,
-    marks: _Marks,
+    marks: Marks,
     ranges: Sequence[tuple[int | None, int | None]],
     reason: str,
 ) -> None:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from .database import Database, Mode, numbered
-from .gathering import FURTHER, HOURLY, Batch, Marks, further_of, hourly_of
-from .kept import HOUR, UNNOTED, together
+from .gathering import FURTHER, HOURLY, Batch, further_of, hourly_of
+from .kept import HOUR, MARKS, UNNOTED, Marks, marks_of, together
 from .matching import Condition, made_at, stamp
 
 __all__ = [
@@ -42,7 +42,6 @@ _T = TypeVar("_T")
 
 _PAUSE: Final = 0.05
 """Seconds until it is tried again, where somebody else is at it."""
-_MARKS: Final = "SELECT upto, closing, turn, forgotten FROM rolled"
 _MOST: Final = 500_000
 """Rows after which one step ends, at the end of an hour."""
 _MOST_ALONE: Final = 20_000
@@ -124,15 +123,11 @@ def forget_below(db: Database, end: int) -> bool:
 
 def forgotten(db: Database) -> int:
     """Rows that began before this microsecond may be gone."""
-    return _marks_of(db).forgotten
-
-
-def _marks_of(db: Database) -> Marks:
-    return Marks(*db.query(_MARKS)[0])
+    return marks_of(db).forgotten
 
 
 def _folded(db: Database, end: int) -> bool:
-    marks = _marks_of(db)
+    marks = marks_of(db)
     below = "EXISTS (SELECT 1 FROM late WHERE id < ?)"
     left = f"EXISTS (SELECT 1 FROM attempt WHERE id >= ? AND id < ?) OR {below}"  # noqa: S608
     ids = [stamp(marks.upto), stamp(end), stamp(end)]
@@ -141,7 +136,7 @@ def _folded(db: Database, end: int) -> bool:
 
 def _look(db: Database, last: int) -> tuple[Marks, int | None]:
     """The marks, and the end of the hours that are to be closed next."""
-    marks = _marks_of(db)
+    marks = marks_of(db)
     if marks.closing > marks.upto:
         return marks, None
     ids = "SELECT id FROM attempt WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
@@ -168,12 +163,12 @@ def _close(db: Database, seen: Marks, end: int) -> Marks:
     if _locked(db) == seen:
         turn = seen.turn + 1
         db.change("UPDATE rolled SET closing = ?, turn = ?", (max(end, seen.upto), turn))
-    return _marks_of(db)
+    return marks_of(db)
 
 
 def _locked(db: Database) -> Marks | None:
     # Who finds it locked by another does not wait: everybody who books would wait behind.
-    found = db.query(_MARKS + db.unless_locked)
+    found = db.query(MARKS + db.unless_locked)
     return Marks(*found[0]) if found else None
 
 
@@ -201,14 +196,14 @@ def _add_at_once(db: Database) -> bool:
 
 
 def _added_up(db: Database) -> tuple[Batch, _Sums]:
-    batch = _batch(db, _marks_of(db))
+    batch = _batch(db, marks_of(db))
     hourly = [row for select in hourly_of(db, batch) for row in db.query(*select)]
     further = [row for select in further_of(batch) for row in db.query(*select)]
     return batch, _Sums(hourly, further, _noted(db, batch))
 
 
 def _put(db: Database, batch: Batch, sums: _Sums) -> bool:
-    if _marks_of(db) != batch.marks or _noted(db, batch) != sums.noted:
+    if marks_of(db) != batch.marks or _noted(db, batch) != sums.noted:
         return False  # somebody else was quicker
     for table, names, rows in (
         ("hourly", HOURLY, sums.hourly),
