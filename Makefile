@@ -70,7 +70,7 @@ LOCK = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-versi
 
 lock: $(PY)  ## compile requirements/*.lock anew from pyproject.toml
 	@$(PIP_INSTALL) "uv==$(UV_VERSION)"
-	$(LOCK) $(ARGS) --extra bedrock --extra postgres --extra redis --extra server --extra vertex \
+	$(LOCK) $(ARGS) --extra bedrock --extra litellm --extra postgres --extra redis --extra server --extra vertex \
 		--group dev --output-file requirements/dev.lock
 	$(LOCK) $(ARGS) --group demo --constraints requirements/dev.lock \
 		--output-file requirements/demo.lock

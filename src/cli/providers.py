@@ -20,7 +20,8 @@ def providers(*, as_json: bool) -> None:
     """
     import msgspec
 
-    from ..providers.registry import SWITCH, Registry
+    from ..plugins import SWITCH
+    from ..providers.registry import Registry
 
     found = Registry().describe()
     if as_json:

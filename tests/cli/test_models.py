@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from switchgear.providers import registry
+from switchgear import plugins
 from switchgear.testing import Fault, SimulatedProviders
 from tests.cli.conftest import Cli
 
@@ -81,7 +81,7 @@ def broken_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         broken = EntryPoint("acme", "acme_llm_that_is_not_there:create", group)
         return [*importlib.metadata.entry_points(group=group), broken]
 
-    monkeypatch.setattr(registry, "entry_points", found)
+    monkeypatch.setattr(plugins, "entry_points", found)
 
 
 @pytest.mark.usefixtures("broken_plugin")
@@ -91,9 +91,9 @@ def test_a_broken_plugin_is_named_and_disturbs_no_other(cli: Cli, configured: Co
     assert result.code == 3
     assert "acme\tbroken\t" in result.out
     assert "acme_llm_that_is_not_there" in result.out
-    plugins = {plugin["name"]: plugin for plugin in cli("providers", "--json").json}
-    assert plugins["acme"]["error"]
-    assert plugins["openai"]["error"] is None
+    listed = {plugin["name"]: plugin for plugin in cli("providers", "--json").json}
+    assert listed["acme"]["error"]
+    assert listed["openai"]["error"] is None
     assert cli("chat", "hi") == (0, "You said: hi\n", "")
 
 

@@ -5,8 +5,9 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from switchgear import ConfigError, PluginError
+from switchgear.plugins import SWITCH
 from switchgear.providers.base import Provider, ProviderSettings
-from switchgear.providers.registry import GROUP, SWITCH, Registry
+from switchgear.providers.registry import GROUP, Registry
 from switchgear.testing.scripted import ScriptedProvider
 
 BUILT_IN = {
