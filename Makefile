@@ -38,7 +38,7 @@ simulate: $(VENV)/.dev  ## run the router in seeded worlds under virtual time (S
 # SQLite and PostgreSQL, and a fleet of 6 whose Redis is lost again and again.
 attack: $(VENV)/.dev  ## attack hard budgets and shared limits at full size (some ten minutes)
 	@SWITCHGEAR_FULL=1 SWITCHGEAR_FLEET_SECONDS=60 $(PY) -m pytest tests/integration \
-		tests/routing/limits/test_fleet_faults.py $(ARGS)
+		tests/routing/limits/test_fleet_faults.py tests/routing/limits/test_demand.py $(ARGS)
 
 lint: lint-style lint-format lint-types lint-floors  ## check style, format, types and the floors
 
@@ -65,15 +65,16 @@ bench: $(VENV)/.dev  ## time the import, and list the other benchmarks
 # pyproject.toml demands others; `make lock ARGS=--upgrade` takes the newest.
 LOCK = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-python-downloads \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	--extra embedded
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock: $(PY)  ## compile requirements/*.lock anew from pyproject.toml
 	@$(PIP_INSTALL) "uv==$(UV_VERSION)"
-	$(LOCK) $(ARGS) --extra bedrock --extra litellm --extra postgres --extra redis --extra server --extra vertex \
-		--group dev --output-file requirements/dev.lock
-	$(LOCK) $(ARGS) --group demo --constraints requirements/dev.lock \
+	$(LOCK) $(ARGS) --extra bedrock --extra embedded --extra litellm --extra postgres --extra redis \
+		--extra server --extra vertex --group dev --output-file requirements/dev.lock
+	$(LOCK) $(ARGS) --extra embedded --group demo --constraints requirements/dev.lock \
 		--output-file requirements/demo.lock
+	$(LOCK) $(ARGS) --extra litellm --constraints requirements/dev.lock \
+		--output-file requirements/litellm.lock
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \

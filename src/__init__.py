@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ContentFilterError,
         ContextWindowExceededError,
         DeadlineExceededError,
+        HookVetoError,
         InvalidRequestError,
         LedgerError,
         LifecycleError,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         Message,
         Native,
         NativeBlock,
+        Part,
         Reasoning,
         Refusal,
         Text,
@@ -81,6 +83,14 @@ if TYPE_CHECKING:
         ToolChoice,
     )
     from .request import ResponseFormat
+    from .routing.hooks.values import (
+        AttemptDetails,
+        AttemptResult,
+        Hook,
+        HookSettings,
+        Settlement,
+        StateChange,
+    )
     from .routing.options import CallOptions
     from .routing.router import Router
     from .routing.streaming import CompletionStream
@@ -116,6 +126,7 @@ _HOMES = {
         "ContentFilterError",
         "ContextWindowExceededError",
         "DeadlineExceededError",
+        "HookVetoError",
         "InvalidRequestError",
         "LedgerError",
         "LifecycleError",
@@ -143,6 +154,7 @@ _HOMES = {
         "Message",
         "Native",
         "NativeBlock",
+        "Part",
         "Reasoning",
         "Refusal",
         "Text",
@@ -151,6 +163,14 @@ _HOMES = {
         "ToolChoice",
     ),
     "request": ("ResponseFormat",),
+    "routing.hooks.values": (
+        "AttemptDetails",
+        "AttemptResult",
+        "Hook",
+        "HookSettings",
+        "Settlement",
+        "StateChange",
+    ),
     "routing.options": ("CallOptions",),
     "routing.router": ("Router",),
     "routing.streaming": ("CompletionStream",),
@@ -161,6 +181,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AllProvidersFailedError",
+    "AttemptDetails",
+    "AttemptResult",
     "Audio",
     "AuthenticationError",
     "BudgetBusyError",
@@ -181,6 +203,9 @@ __all__ = [
     "EmbeddingResult",
     "File",
     "FinishReason",
+    "Hook",
+    "HookSettings",
+    "HookVetoError",
     "Image",
     "InvalidRequestError",
     "LLMGateway",
@@ -192,6 +217,7 @@ __all__ = [
     "Native",
     "NativeBlock",
     "OverloadedError",
+    "Part",
     "PermissionDeniedError",
     "PluginError",
     "ProviderConnectionError",
@@ -205,8 +231,10 @@ __all__ = [
     "Router",
     "Secret",
     "ServerError",
+    "Settlement",
     "Spend",
     "SpendRow",
+    "StateChange",
     "Step",
     "StreamEvent",
     "StreamInterruptedError",

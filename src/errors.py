@@ -4,11 +4,12 @@
 
     SwitchgearError
     ├── ConfigError                     the configuration is wrong; nothing was started
-    ├── PluginError                     a provider plugin is missing or broken
+    ├── PluginError                     a plugin is missing or broken
     ├── LifecycleError                  the router is closed, on another loop, or in a forked child
     ├── InvalidRequestError             the request is wrong; no provider could serve it so
     │   ├── UnsupportedParameterError   no candidate can do what the request asks for
     │   └── ContextWindowExceededError  the prompt is longer than the model's window (also 413)
+    ├── HookVetoError                   a hook let the call not go out; nothing was sent
     ├── DeadlineExceededError           the call's own timeout ran out
     ├── LedgerError                     the ledger can't be opened, written or read
     ├── BudgetError                     a hard budget does not allow it; nothing was sent
@@ -56,6 +57,7 @@ __all__ = [
     "ContentFilterError",
     "ContextWindowExceededError",
     "DeadlineExceededError",
+    "HookVetoError",
     "InvalidRequestError",
     "LedgerError",
     "LifecycleError",
@@ -145,7 +147,7 @@ class ConfigError(SwitchgearError):
 
 
 class PluginError(SwitchgearError):
-    """A provider plugin is not installed, failed to load, or broke its protocol."""
+    """A plugin is not installed, failed to load, or broke its protocol."""
 
 
 class LifecycleError(SwitchgearError):
@@ -166,6 +168,19 @@ class UnsupportedParameterError(InvalidRequestError):
 
 class ContextWindowExceededError(InvalidRequestError):
     """The prompt does not fit the model's context window; a larger window may still serve it."""
+
+
+class HookVetoError(SwitchgearError):
+    """A hook refuses the call: raised by its ``before_attempt``, or since it failed.
+
+    The attempt was not sent and no other candidate is asked. Attempts of the same call that were
+    made before it are booked as ever.
+
+    Attributes:
+        hook: The hook's name.
+    """
+
+    hook: str = ""
 
 
 class DeadlineExceededError(SwitchgearError, TimeoutError):

@@ -11,14 +11,14 @@ import importlib
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 import msgspec
 
 from .errors import ConfigError, PluginError, SwitchgearError
 
-__all__ = ["GROUPS", "SWITCH", "PluginInfo", "Plugins"]
+__all__ = ["GROUPS", "OWN", "SWITCH", "PluginInfo", "Plugins", "short"]
 
 SWITCH = "SWITCHGEAR_PLUGINS"
 """Environment variable; ``0`` leaves only what comes with the library."""
@@ -32,6 +32,32 @@ GROUPS: Mapping[str, str] = {
     "switchgear.hooks": "hook",
 }
 """The entry-point groups, and what each one's plugins make."""
+
+OWN: Mapping[str, Mapping[str, str]] = {
+    "switchgear.strategies": {
+        "priority": "switchgear.routing.strategies:Priority",
+        "latency": "switchgear.routing.strategies:Latency",
+        "cost": "switchgear.routing.strategies:Cost",
+        "least-busy": "switchgear.routing.strategies:LeastBusy",
+        "weighted": "switchgear.routing.strategies:Weighted",
+        "usage": "switchgear.routing.strategies:Usage",
+    },
+    "switchgear.cache_stores": {
+        "memory": "switchgear.caching.memory:create",
+        "sqlite": "switchgear.caching.sqlite:create",
+        "redis": "switchgear.caching.redis_server:create",
+        "rediss": "switchgear.caching.redis_server:create",
+        "unix": "switchgear.caching.redis_server:create",
+    },
+    "switchgear.ledger_stores": {
+        "memory": "switchgear.accounting.ledger.stores:sqlite_store",
+        "sqlite": "switchgear.accounting.ledger.stores:sqlite_store",
+        "postgresql": "switchgear.accounting.ledger.stores:postgres_store",
+        "postgres": "switchgear.accounting.ledger.stores:postgres_store",
+    },
+}
+"""What comes with the library and has no entry point: it is found without a look at the installed
+packages, which costs milliseconds. The adapters have some, since theirs is everybody's example."""
 
 _OURS = "switchgear"
 
@@ -64,8 +90,8 @@ class Plugins:
     Args:
         group: The entry-point group, one of :data:`GROUPS`.
         found: Entry points to use instead of the installed ones.
-        own: What comes with the library without an entry point, ``module:attribute`` by name. It is
-            loaded without a look at the installed packages, which costs milliseconds.
+        own: What comes with the library without an entry point, ``module:attribute`` by name; that
+            of :data:`OWN` by default.
         third_party: Whether plugins of other packages count; ``None`` asks the environment.
     """
 
@@ -80,7 +106,7 @@ class Plugins:
         self._group = group
         self._what = GROUPS.get(group, "plugin")
         self._found = found
-        self._own = dict(own or {})
+        self._own = dict(OWN.get(group, {}) if own is None else own)
         self._third_party = third_party
         self._table: dict[str, EntryPoint] | None = None
         self._conflicts: dict[str, str] = {}
@@ -88,6 +114,14 @@ class Plugins:
     def names(self) -> tuple[str, ...]:
         """The names that a configuration may use."""
         return tuple(sorted(self._entry_points()))
+
+    def is_own(self, name: str) -> bool:
+        """It comes with the library, without an entry point. Looks at no installed package."""
+        return name in self._own
+
+    def __contains__(self, name: str) -> bool:
+        """There is a plugin of that name. The installed packages are asked only if need be."""
+        return name in self._own or name in self._entry_points()
 
     def load(self, name: str, *, where: str = "plugin") -> Any:
         """What the plugin's entry point leads to: something to call.
@@ -109,10 +143,12 @@ class Plugins:
             raise ConfigError(f"{where}: {self._none_such(name)}", param=where)
         try:
             factory = entry_point.load()
-        except Exception as exc:
-            raise PluginError(f"{self._named(name)} can't be loaded: {_short(exc)}") from exc
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # a module may end in sys.exit()
+            raise PluginError(f"{self.named(name)} can't be loaded: {short(exc)}") from exc
         if not callable(factory):
-            raise PluginError(f"{self._named(name)}: {entry_point.value} is not callable")
+            raise PluginError(f"{self.named(name)}: {entry_point.value} is not callable")
         return factory
 
     def make(
@@ -140,10 +176,10 @@ class Plugins:
         factory = self.load(name, where=where)
         try:
             made = factory(settings)
-        except SwitchgearError:
+        except (SwitchgearError, KeyboardInterrupt):
             raise
-        except Exception as exc:
-            message = f"{self._named(name)} failed when it was made: {_short(exc)}"
+        except BaseException as exc:
+            message = f"{self.named(name)} failed when it was made: {short(exc)}"
             raise PluginError(message, provider=provider) from exc
         # Looked up without being asked: a property may do work (a provider's `client` imports its
         # SDK, which takes a second).
@@ -154,7 +190,7 @@ class Plugins:
         ]
         if lacking:
             message = (
-                f"{self._named(name)} made {type(made).__name__}, which is not a {self._what}: "
+                f"{self.named(name)} made {type(made).__name__}, which is not a {self._what}: "
                 f"it lacks {', '.join(lacking)}"
             )
             raise PluginError(message, provider=provider)
@@ -174,7 +210,7 @@ class Plugins:
                 error = exc.message
         return PluginInfo(
             name,
-            _origin(entry_point) if name not in self._own else _OURS,
+            _origin(entry_point) if name not in self._own else _this_package(),
             entry_point.value,
             built_in=name in self._own or _ours(entry_point),
             error=error,
@@ -182,7 +218,8 @@ class Plugins:
             group=self._group,
         )
 
-    def _named(self, name: str) -> str:
+    def named(self, name: str) -> str:
+        """A plugin as errors call it: what it is, its name, and the package that brings it."""
         entry_point = self._entry_points().get(name)
         origin = f" ({_origin(entry_point)})" if entry_point and name not in self._own else ""
         return f"{self._what} plugin {name!r}{origin}"
@@ -221,10 +258,22 @@ def _ours(entry_point: EntryPoint) -> bool:
     return entry_point.dist is not None and entry_point.dist.name == _OURS
 
 
+def _this_package() -> str:
+    try:
+        return f"{_OURS} {version(_OURS)}"
+    except PackageNotFoundError:  # run from a folder
+        return _OURS
+
+
 def _origin(entry_point: EntryPoint) -> str:
     dist = entry_point.dist
     return f"{dist.name} {dist.version}" if dist is not None else "unknown package"
 
 
-def _short(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {exc}".splitlines()[0][:300]
+def short(exc: BaseException) -> str:
+    """What a plugin's exception says, in one line. It may be unable to say anything."""
+    try:
+        said = str(exc)
+    except Exception:  # noqa: BLE001 - somebody else's code
+        said = "(it can't be printed)"
+    return f"{type(exc).__name__}: {said}".splitlines()[0][:300]

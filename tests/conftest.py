@@ -22,6 +22,11 @@ asyncio.set_event_loop(None)
 os.environ["SWITCHGEAR_LEDGER"] = "memory:"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: for a third of its time a run waits for something."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 2
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis for all the tests of a process, with what they left in it."""

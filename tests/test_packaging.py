@@ -21,8 +21,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
-LOCKS = ("demo.lock", "dev.lock")
-DATA = (".css", ".lua", ".sql", ".toml")
+LOCKS = ("demo.lock", "dev.lock", "litellm.lock")
+DATA = (".css", ".lua", ".sql", ".toml", ".txt")
 HEAVY = ("openai", "anthropic", "ollama", "httpx", "httpx2", "aiohttp", "pydantic", "tiktoken")
 
 # One worker runs all of these, else each worker of a parallel run would build a wheel of its own.
@@ -71,22 +71,31 @@ def test_a_lock_names_no_host_and_hashes_everything(lock: str) -> None:
     assert all("--hash=sha256:" in entry for entry in entries(lock).values())
 
 
-def test_the_small_lock_is_part_of_the_large_one() -> None:
-    small, large = ({name: pinned(e) for name, e in entries(lock).items()} for lock in LOCKS)
+@pytest.mark.parametrize("lock", ["demo.lock", "litellm.lock"])
+def test_a_small_lock_is_part_of_the_large_one(lock: str) -> None:
+    small, large = (
+        {name: pinned(entry) for name, entry in entries(each).items()}
+        for each in (lock, "dev.lock")
+    )
     assert small.items() <= large.items()
 
 
 @pytest.mark.parametrize(
     ("lock", "extras", "group"),
-    [("demo.lock", ["embedded"], "demo"), ("dev.lock", ["embedded", "bedrock", "vertex"], "dev")],
+    [
+        ("demo.lock", ["embedded"], "demo"),
+        ("dev.lock", ["bedrock", "embedded", "litellm", "vertex"], "dev"),
+        ("litellm.lock", ["litellm"], None),
+    ],
 )
 def test_a_lock_satisfies_pyproject(
-    project: dict[str, Any], lock: str, extras: list[str], group: str
+    project: dict[str, Any], lock: str, extras: list[str], group: str | None
 ) -> None:
     wanted = list(project["project"]["dependencies"])
     for extra in extras:
         wanted += project["project"]["optional-dependencies"][extra]
-    wanted += [line for line in project["dependency-groups"][group] if isinstance(line, str)]
+    if group is not None:
+        wanted += [line for line in project["dependency-groups"][group] if isinstance(line, str)]
     locked = {name: Version(pinned(entry)) for name, entry in entries(lock).items()}
     for requirement in map(Requirement, wanted):
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement

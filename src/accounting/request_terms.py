@@ -10,15 +10,20 @@ Ollama's API reference, OpenRouter's parameter reference; read on 2026-11-23.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from ..config.backend import LITELLM
 from .tokens.prompt_bounds import Marks, byte_bound, schema_bound
 from .unbounded import UNKNOWN, Unbounded, unbounded_field, unbounded_header
 
-__all__ = ["Family", "Terms", "family_of", "terms_of"]
+if TYPE_CHECKING:
+    from ..config import ProviderConfig
+
+__all__ = ["Family", "Terms", "family_of", "fields_of_table", "terms_of"]
 
 Family: TypeAlias = Literal["anthropic", "openai", "ollama", "compatible"]
 
@@ -61,11 +66,30 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     "ollama": "ollama",
 }
 _NONE: Final = Terms()
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
+
+# Arguments of LiteLLM's that say how to get to a vendor, and nothing of what is asked there.
+_WAY_IN: Final = re.compile(
+    r"(?:aws|azure|vertex|watsonx|oci|snowflake|sagemaker)_\w+|api_version|api_type|organization|"
+    r"project|region_name|tenant_id|client_id|client_secret|allowed_openai_params|keep_alive|num_ctx"
+)
 
 
 def family_of(kind: str) -> Family:
     """Whose request a provider's plugin speaks."""
     return _FAMILIES.get(kind, "compatible")
+
+
+def fields_of_table(settings: ProviderConfig) -> Mapping[str, Any]:
+    """What a provider's own table adds to every request, as fields of its body.
+
+    Only LiteLLM's table can: whatever argument of its ``params`` is not known to be about the way
+    to a vendor is one.
+    """
+    params = settings.options.get("params") if settings.plugin == LITELLM else None
+    if not isinstance(params, Mapping):
+        return _NO_FIELDS
+    return {name: value for name, value in params.items() if _WAY_IN.fullmatch(name) is None}
 
 
 def terms_of(

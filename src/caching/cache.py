@@ -204,6 +204,7 @@ class ResponseCache:
 
     def stats(self) -> CacheStats:
         """What it did since it was made."""
+        store = self._guard.stats()
         return CacheStats(
             hits=self._hits,
             misses=self._misses,
@@ -215,6 +216,9 @@ class ResponseCache:
             failed=self._guard.failed,
             passed_over=self._guard.passed_over,
             saved=_usd(self._saved),
+            entries=store.entries,
+            bytes=store.bytes,
+            evicted=store.evicted,
         )
 
     async def aclose(self) -> None:

@@ -6,9 +6,12 @@ from collections import OrderedDict
 from typing import Final
 
 from ..clock import Clock
-from .store import StoreStats
+from ..errors import ConfigError
+from .store import CacheStoreSettings, StoreStats
 
-__all__ = ["MemoryStore"]
+__all__ = ["MemoryStore", "create"]
+
+_USUAL_BYTES: Final = 64 * 1024 * 1024
 
 _EACH: Final = 256
 """Bytes that an entry takes besides its own."""
@@ -70,7 +73,7 @@ class MemoryStore:
         if found is not None:
             self._bytes -= len(found[0]) + _EACH
 
-    async def stats(self) -> StoreStats:
+    def stats(self) -> StoreStats:
         """How full it is."""
         return StoreStats(len(self._kept), self._bytes, self._evicted)
 
@@ -78,3 +81,15 @@ class MemoryStore:
         """Forget everything."""
         self._kept.clear()
         self._bytes = 0
+
+
+def create(settings: CacheStoreSettings) -> MemoryStore:
+    """The store of ``memory:``.
+
+    Raises:
+        ConfigError: Something stands behind the scheme.
+    """
+    if settings.rest:
+        message = 'cache.url: nothing stands behind "memory:"'
+        raise ConfigError(message, param="cache.url")
+    return MemoryStore(settings.clock, settings.max_bytes or _USUAL_BYTES, settings.max_entries)

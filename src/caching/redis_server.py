@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from ..config.hiding import without_password
 from ..errors import ConfigError
-from .store import StoreRefusedError, StoreStats
+from .store import CacheStoreSettings, StoreRefusedError, StoreStats
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisStore", "create"]
 
 _CONNECTIONS: Final = 32
 _SECONDS: Final = 5.0
@@ -87,7 +88,7 @@ class RedisStore:
         client = await self._ready()
         await client.delete(self._prefix + key.hex().encode())
 
-    async def stats(self) -> StoreStats:
+    def stats(self) -> StoreStats:
         """Nothing: counting keys would walk through all that the server has."""
         return StoreStats()
 
@@ -148,3 +149,18 @@ def _refused(exc: Exception) -> bool:
     from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
     return isinstance(exc, OutOfMemoryError | ReadOnlyError) or str(exc).startswith(_REFUSED)
+
+
+def create(settings: CacheStoreSettings) -> RedisStore:
+    """The store of ``redis://…``, ``rediss://…`` and ``unix://…``.
+
+    Raises:
+        ConfigError: No address stands in it, or the client is not installed.
+    """
+    if not settings.rest.startswith("//"):
+        message = "cache.url: a Redis is named as redis://HOST:PORT/DB, rediss://… or unix://PATH"
+        raise ConfigError(message, param="cache.url")
+    if importlib.util.find_spec("redis") is None:
+        message = "cache.url: a Redis needs its client: pip install 'switchgear[redis]'"
+        raise ConfigError(message, param="cache.url")
+    return RedisStore(settings.url, settings.prefix, settings.max_entry_bytes)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ..clock import Clock
-from .store import StoreRefusedError, StoreStats
+from ..errors import ConfigError
+from .store import CacheStoreSettings, StoreRefusedError, StoreStats
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "create"]
 
 _T = TypeVar("_T")
 
+_USUAL_BYTES: Final = 1024 * 1024 * 1024
 _BUSY_SECONDS: Final = 2.0
 _OURS: Final = 0x53574743
 """The application id in the file's head: ``SWGC``."""
@@ -92,6 +94,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._touched: dict[bytes, None] = {}
+        self._known = StoreStats()
         self._closed = False
 
     async def open(self) -> None:
@@ -110,9 +113,9 @@ class SqliteStore:
         """Forget what stands under a key."""
         await self._run(lambda db: _delete(db, key))
 
-    async def stats(self) -> StoreStats:
-        """How full it is."""
-        return await self._run(_stats)
+    def stats(self) -> StoreStats:
+        """How full it was when it was last opened or written to by this process."""
+        return self._known
 
     async def aclose(self) -> None:
         """Write down the last uses and close the file."""
@@ -151,6 +154,7 @@ class SqliteStore:
                 connection.close()
                 raise
             self._connection = connection
+            self._known = _stats(connection)
         return self._connection
 
     def _get(self, db: sqlite3.Connection, key: bytes) -> bytes | None:
@@ -182,6 +186,7 @@ class SqliteStore:
                 self._touch(db)
                 db.execute(_PUT, (key, value, size, now + int(ttl * 1000)))
                 self._make_room(db, now)
+                self._known = _stats(db)
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY):
                 raise StoreRefusedError(str(exc)) from exc
@@ -302,3 +307,21 @@ def _delete(db: sqlite3.Connection, key: bytes) -> None:
 def _stats(db: sqlite3.Connection) -> StoreStats:
     size, entries, evicted = db.execute("SELECT bytes, entries, evicted FROM total").fetchone()
     return StoreStats(entries, size, evicted)
+
+
+def create(settings: CacheStoreSettings) -> SqliteStore:
+    """The store of ``sqlite:PATH``.
+
+    Raises:
+        ConfigError: No path stands in it.
+    """
+    if not settings.rest:
+        message = 'cache.url: the path of a file stands behind "sqlite:"'
+        raise ConfigError(message, param="cache.url")
+    return SqliteStore(
+        settings.rest,
+        settings.clock,
+        settings.max_bytes or _USUAL_BYTES,
+        settings.max_entry_bytes,
+        settings.max_entries,
+    )

@@ -27,6 +27,10 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
         passed_over: How often it was not asked, for these reasons.
         saved: What ``hits``, ``joined`` and ``stale`` would have cost, in USD, exactly; answers
             whose cost is unknown are not in it.
+        entries: Answers in the store, expired ones among them, as far as it knows without asking;
+            ``None`` where only its server knows. Of a store that is shared, all of them.
+        bytes: What they take, likewise.
+        evicted: Answers that had to make room, likewise.
     """
 
     hits: int = 0
@@ -39,3 +43,6 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     passed_over: int = 0
     saved: Decimal = Decimal(0)
+    entries: int | None = None
+    bytes: int | None = None
+    evicted: int | None = None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError
-from .memory import MemoryStore
-from .sqlite import SqliteStore
-from .store import CacheStore
+from ..plugins import Plugins
+from .store import CacheStore, CacheStoreSettings
 
-__all__ = ["open_cache"]
+__all__ = ["GROUP", "open_cache"]
+
+GROUP = "switchgear.cache_stores"
 
 _MB = 1024 * 1024
+_REQUIRED = ("instant", "place", "open", "get", "put", "delete", "stats", "aclose")
 
 
 def open_cache(
@@ -23,35 +23,38 @@ def open_cache(
     max_entries: int | None = None,
     max_entry_bytes: int = _MB,
     prefix: str = "switchgear",
+    plugins: Plugins | None = None,
 ) -> CacheStore:
     """The store that a URL names. No I/O: it connects when it is first used.
 
     Args:
-        url: ``memory:``, ``sqlite:PATH``, ``redis://…``, ``rediss://…`` or ``unix://…``.
+        url: ``memory:``, ``sqlite:PATH``, ``redis://…``, ``rediss://…``, ``unix://…``, or one whose
+            scheme a plugin serves.
         clock: Time.
         max_bytes: How large it may become; ``None``: 64 MiB in memory, 1 GiB in a file.
         max_entries: How many entries it may hold; ``None``: as many as fit.
         max_entry_bytes: The largest entry.
         prefix: How keys in a Redis begin.
+        plugins: Where stores are found; the installed ones by default.
 
     Raises:
         ConfigError: There is no such kind of store, or what it needs is not installed.
+        PluginError: The plugin that serves it is broken.
     """
-    scheme, _, rest = url.partition(":")
-    clock = clock or SystemClock()
-    if scheme == "memory" and not rest:
-        return MemoryStore(clock, max_bytes or 64 * _MB, max_entries)
-    if scheme == "sqlite" and rest:
-        return SqliteStore(rest, clock, max_bytes or 1024 * _MB, max_entry_bytes, max_entries)
-    if scheme in ("redis", "rediss", "unix") and rest.startswith("//"):
-        if importlib.util.find_spec("redis") is None:
-            message = "cache.url: a Redis needs its client: pip install 'switchgear[redis]'"
-            raise ConfigError(message, param="cache.url")
-        from .redis_server import RedisStore
-
-        return RedisStore(url, prefix, max_entry_bytes)
-    # Not shown: a password may stand in it.
-    message = (
-        'cache.url: must be "memory:", "sqlite:PATH", "redis://...", "rediss://..." or unix://'
+    plugins = plugins or Plugins(GROUP)
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme not in plugins:
+        # Not shown: a password may stand in it.
+        kinds = ", ".join(f"{name}:" for name in plugins.names())
+        message = f"cache.url: names no kind of store that is installed; there are: {kinds}"
+        raise ConfigError(message, param="cache.url")
+    settings = CacheStoreSettings(
+        url=url,
+        clock=clock or SystemClock(),
+        max_bytes=max_bytes,
+        max_entries=max_entries,
+        max_entry_bytes=max_entry_bytes,
+        prefix=prefix,
     )
-    raise ConfigError(message, param="cache.url")
+    store: CacheStore = plugins.make(scheme, settings, requires=_REQUIRED, where="cache.url")
+    return store

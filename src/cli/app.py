@@ -16,11 +16,15 @@ from ..errors import SwitchgearError
 from .budgets import budgets
 from .chat import chat
 from .config import config
+from .conformance import conformance
 from .demo import demo
 from .doctor import doctor
 from .failure import CALL_FAILED, READER_GONE, WRONG_REQUEST, Failure
+from .migrate import migrate
 from .models import models
+from .new_provider import new_provider
 from .output import OutputError, complain, drop_output, write_json
+from .plugins import plugins
 from .prices import prices
 from .providers import providers
 from .reconcile import reconcile
@@ -39,10 +43,14 @@ def switchgear() -> None:
 switchgear.add_command(budgets)
 switchgear.add_command(chat)
 switchgear.add_command(config)
+switchgear.add_command(conformance)
 switchgear.add_command(demo)
 switchgear.add_command(doctor)
 switchgear.add_command(ledger)
+switchgear.add_command(migrate)
 switchgear.add_command(models)
+switchgear.add_command(new_provider)
+switchgear.add_command(plugins)
 switchgear.add_command(prices)
 switchgear.add_command(providers)
 switchgear.add_command(reconcile)

@@ -52,7 +52,11 @@ def check(path: str | None, config_path: str | None, *, as_json: bool) -> None:
         source, groups = loaded.source or "environment", len(loaded.groups)
         providers = Providers(loaded, Registry())
         errors = _provider_mistakes(loaded, providers)
-        findings = [*check_config(loaded), *broken_promises(loaded, providers)]
+        findings = [
+            *check_config(loaded),
+            *providers.findings(),
+            *broken_promises(loaded, providers),
+        ]
     if as_json:
         write_json(_report(source, errors, findings))
     else:

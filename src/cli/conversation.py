@@ -91,6 +91,7 @@ class Talk:
     async def _stream(self, messages: Sequence[Message]) -> Completion:
         answer = Answer()
         try:
+            await self._session.router.ready()
             async with self._session.router.stream(self.model, messages, **self._options) as stream:
                 async for event in stream:
                     answer.write(event.text)

@@ -1,7 +1,8 @@
 """What went wrong, for a person and for a script: an exit code, a line, a hint, an object.
 
 Exit codes: 0 done; 1 the providers failed; 2 the command line or the request is wrong; 3 the
-configuration or a plugin is wrong; 130 interrupted; 141 the reader of the output has gone.
+configuration or a plugin is wrong; 4 done, but not all of it could be (``migrate``); 130
+interrupted; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
@@ -21,11 +22,20 @@ from ..errors import (
     SwitchgearError,
 )
 
-__all__ = ["CALL_FAILED", "INTERRUPTED", "READER_GONE", "WRONG_CONFIG", "WRONG_REQUEST", "Failure"]
+__all__ = [
+    "CALL_FAILED",
+    "INTERRUPTED",
+    "NOT_WHOLE",
+    "READER_GONE",
+    "WRONG_CONFIG",
+    "WRONG_REQUEST",
+    "Failure",
+]
 
 CALL_FAILED = 1
 WRONG_REQUEST = 2
 WRONG_CONFIG = 3
+NOT_WHOLE = 4
 INTERRUPTED = 130
 READER_GONE = 141
 

@@ -71,12 +71,12 @@ def _ask(config: Config, provider: str) -> tuple[str, ...]:
 def _configured(config: Config) -> list[dict[str, Any]]:
     import datetime as dt
 
-    from ..accounting.prices.table import prices_over
-    from ..accounting.prices.vendors import vendor_of
+    from ..accounting.prices.sources import prices_of
+    from ..accounting.prices.vendors import priced_as
     from ..errors import SwitchgearError
     from ..routing.router import Router
 
-    prices = prices_over(config.pricing.tables)
+    prices = prices_of(config.pricing)
     today = dt.datetime.now(dt.UTC).date()
     router = Router(config)
     found: list[dict[str, Any]] = []
@@ -88,8 +88,7 @@ def _configured(config: Config) -> list[dict[str, Any]]:
                 found.append(_unusable(group.name, str(candidate), exc))
                 continue
             provider = config.providers[candidate.provider]
-            kind = vendor_of(provider.plugin, provider.base_url, prices)
-            price = prices.lookup(kind, candidate.model, today)
+            price = prices.lookup(*priced_as(provider, candidate.model, prices), today)
             found.append(
                 {
                     "group": group.name,

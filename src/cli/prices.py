@@ -195,7 +195,8 @@ def _sum_up(report: Report, *, everything: bool) -> None:
 
 def _table(config_path: str | None) -> PriceTable:
     """The package's prices with those of the configuration over them, where there is one."""
-    from ..accounting.prices.table import default_prices, prices_over
+    from ..accounting.prices.sources import prices_of
+    from ..accounting.prices.table import default_prices
     from ..errors import ConfigError
 
     table = default_prices()
@@ -205,7 +206,7 @@ def _table(config_path: str | None) -> PriceTable:
         if config_path is not None or exc.errors:
             raise
         return table
-    return prices_over(config.pricing.tables, table)
+    return prices_of(config.pricing, table)
 
 
 def _known(table: PriceTable, providers: tuple[str, ...]) -> tuple[str, ...] | None:

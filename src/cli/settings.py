@@ -17,7 +17,7 @@ _SETTINGS = "settings"
 _NOTHING = "-"
 _CALL = ("timeout", "attempt_timeout", "idle_timeout", "unsupported")
 _BESIDE_GROUP = ("chain", "use")
-_BESIDE_PROVIDER = ("plugin", "api_key", "base_url", "missing", "options")
+_BESIDE_PROVIDER = ("plugin", "api_key", "base_url", "missing", "options", "backend")
 
 
 def in_force(config: Config) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def in_force(config: Config) -> dict[str, Any]:
 
     from ..accounting.ledger.place import place_of
     from ..config.agents import AgentTypes
+    from ..config.spending import show_pricing
 
     base = Path(config.source).absolute().parent if config.source else None
     place = place_of(config.ledger, base)
@@ -42,7 +43,10 @@ def in_force(config: Config) -> dict[str, Any]:
     return {
         **config.redacted(),
         "ledger": ledger,
-        "pricing": msgspec.structs.asdict(config.pricing),
+        "pricing": {
+            **msgspec.structs.asdict(config.pricing),
+            "sources": show_pricing(config.pricing)["sources"],
+        },
         "agents": dict(AgentTypes(config).groups),
     }
 
@@ -51,6 +55,7 @@ def show_settings(shown: Mapping[str, Any]) -> None:
     """Every section of ``in_force``, also those that hold nothing."""
     say(f"from {shown['source'] or 'the environment'}")
     _block("every call", _lines({key: shown[key] for key in _CALL}))
+    _block("[backend]", _lines(shown["backend"]))
     say()
     columns = ("provider", "plugin", "key", "address", _SETTINGS)
     _table("providers", columns, _providers(shown["providers"]))
@@ -66,6 +71,7 @@ def show_settings(shown: Mapping[str, Any]) -> None:
     _block("[pricing]", _pricing(shown["pricing"]))
     _block("[cache]", [] if shown["cache"] is None else _lines(shown["cache"]))
     _block("[state]", _lines(shown["state"]))
+    _block("[hooks]", [_hook(name, hook) for name, hook in shown["hooks"].items()])
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -190,4 +196,15 @@ def _budget(rule: Mapping[str, Any]) -> str:
 def _pricing(pricing: Mapping[str, Any]) -> list[str]:
     unpriced = f"unpriced = {_value(pricing['unpriced'])}"
     over = [f"own prices of {', '.join(sorted(table))}" for table in pricing["tables"] if table]
-    return [unpriced, *(over or ["no own prices"])]
+    sources = [f"source {source['name']}: {_pluggable(source)}" for source in pricing["sources"]]
+    return [unpriced, *sources, *(over or ["no own prices"])]
+
+
+def _hook(name: str, hook: Mapping[str, Any]) -> str:
+    return f"{name}: {_pluggable(hook)}"
+
+
+def _pluggable(table: Mapping[str, Any]) -> str:
+    """What a table says that a plugin reads."""
+    said = {k: v for k, v in table.items() if k not in {"name", "options"} and v is not None}
+    return _pairs({**said, **table["options"]})

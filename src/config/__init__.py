@@ -21,12 +21,14 @@ import msgspec
 
 from ..errors import ConfigError
 from . import unavailable
+from .backend import EQUIVALENTS, LITELLM, Backend, read_backend
 from .breaker import BreakerSettings
 from .budgets import BudgetRule, Downgrade
 from .cache import CacheConfig, CacheRules, GroupCache
 from .cache_section import read_cache, show_cache
 from .environment import CONFIG_VARIABLE, default_mapping
 from .groups import read_groups
+from .hooks import HookConfig, read_hooks, show_hook
 from .ledger import LedgerConfig
 from .limits import LimitRule
 from .lines import line_numbers, show_path
@@ -40,7 +42,14 @@ from .providers import (
 )
 from .secret_reader import SecretReader
 from .show import show_budget, show_group, show_ledger, show_provider, show_state
-from .spending import PricingConfig, read_budgets, read_ledger, read_pricing
+from .spending import (
+    PriceSourceConfig,
+    PricingConfig,
+    read_budgets,
+    read_ledger,
+    read_pricing,
+    show_pricing,
+)
 from .state import StateConfig, read_state
 from .table import Problems, Table, closest, normalised
 from .toml_file import parse, read_text
@@ -62,6 +71,7 @@ from .values import (
 
 __all__ = [
     "BUILT_IN",
+    "Backend",
     "BreakerSettings",
     "BudgetRule",
     "CacheConfig",
@@ -73,10 +83,12 @@ __all__ = [
     "FrozenDict",
     "GroupCache",
     "GroupConfig",
+    "HookConfig",
     "LedgerConfig",
     "LimitRule",
     "ModelRef",
     "Pool",
+    "PriceSourceConfig",
     "PricingConfig",
     "ProviderConfig",
     "RetryConfig",
@@ -89,7 +101,10 @@ __all__ = [
 
 _log = logging.getLogger("switchgear.config")
 
+# All that come with the library, also those that need a table.
+_PLUGINS = frozenset({*BUILT_IN, *EQUIVALENTS, LITELLM})
 _SECTIONS = (
+    "backend",
     "providers",
     "groups",
     "agents",
@@ -101,6 +116,7 @@ _SECTIONS = (
     "pricing",
     "cache",
     "state",
+    "hooks",
     "unsupported",
     "timeout",
     "attempt_timeout",
@@ -123,7 +139,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         pricing: Prices of one's own, and what becomes of models without any.
         state: What this process shares with others.
         cache: The response cache; ``None`` where there is none.
+        hooks: Other people's code that is asked before attempts and told of them, by name.
         unsupported: What becomes of something a provider can't do.
+        backend: Who serves the providers whose tables don't say it.
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one attempt; ``None`` where only the call's deadline counts.
         idle_timeout: Longest silence inside a stream, seconds; ``None`` is no limit of its own.
@@ -142,7 +160,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     pricing: PricingConfig = PricingConfig()
     state: StateConfig = StateConfig()
     cache: CacheConfig | None = None
+    hooks: Mapping[str, HookConfig] = EMPTY
     unsupported: Unsupported = None
+    backend: Backend = "native"
     timeout: float = 600.0
     attempt_timeout: float | None = None
     idle_timeout: float | None = None
@@ -221,7 +241,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(message, provider=name, param="provider")
             empty: dict[str, Any] = {"providers": {name: {}}}
             provider = _load(empty, FilePath(), None, Problems()).providers[name]
-            return msgspec.structs.replace(provider, implied=True, unsupported=self.unsupported)
+            backend = self.backend if name in EQUIVALENTS else "native"
+            return msgspec.structs.replace(
+                provider, implied=True, unsupported=self.unsupported, backend=backend
+            )
         if provider.missing:
             place = f"{self.source}: " if self.source else ""
             raise ConfigError(
@@ -249,17 +272,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "attempt_timeout": self.attempt_timeout,
             "idle_timeout": self.idle_timeout,
             "unsupported": self.unsupported,
+            "backend": {"default": self.backend},
             "retry": msgspec.structs.asdict(self.retry),
             "breaker": msgspec.structs.asdict(self.breaker),
             "limits": [msgspec.structs.asdict(rule) for rule in self.limits],
             "budgets": [show_budget(rule) for rule in self.budgets],
             "ledger": show_ledger(self.ledger),
-            "pricing": {
-                "unpriced": self.pricing.unpriced,
-                "tables": [sorted(table) for table in self.pricing.tables],
-            },
+            "pricing": show_pricing(self.pricing),
             "cache": show_cache(self.cache),
             "state": show_state(self.state),
+            "hooks": {name: show_hook(hook) for name, hook in self.hooks.items()},
             "providers": {name: show_provider(p) for name, p in self.providers.items()},
             "groups": {name: show_group(group) for name, group in self.groups.items()},
             "agents": dict(self.agents),
@@ -299,7 +321,7 @@ def check(config: Config) -> list[Finding]:
         ]
         if name not in used:
             findings.append(Finding("note", place, "no group uses it"))
-        if provider.plugin not in BUILT_IN and (hint := closest(provider.plugin, BUILT_IN)):
+        if provider.plugin not in _PLUGINS and (hint := closest(provider.plugin, _PLUGINS)):
             message = f"the plugin {shorten(provider.plugin)} is not a built-in one{hint}"
             findings.append(Finding("note", place, message))
         if _sends_key_in_clear(provider):
@@ -373,7 +395,11 @@ def _load(
     top.only(_SECTIONS, unavailable.SECTIONS)
     unsupported = as_unsupported(top.choice("unsupported", UNSUPPORTED))
     secrets = SecretReader(environ, base, problems)
-    providers = Providers(top.tables("providers"), environ, secrets, unsupported, problems)
+    backend = read_backend(top)
+    tables = top.tables("providers")
+    providers = Providers(
+        tables, environ, secrets, problems, unsupported=unsupported, backend=backend
+    )
     groups = read_groups(top.tables("groups"), providers, secrets, problems)
     config = Config(
         providers=FrozenDict(providers.found),
@@ -384,10 +410,12 @@ def _load(
         limits=read_limits(top),
         budgets=read_budgets(top, groups),
         ledger=read_ledger(top, base, secrets),
-        pricing=read_pricing(top, base),
+        pricing=read_pricing(top, base, secrets),
         state=read_state(top, secrets),
         cache=read_cache(top, base, secrets),
+        hooks=read_hooks(top, secrets),
         unsupported=unsupported,
+        backend=backend,
         timeout=top.seconds("timeout") or 600.0,
         attempt_timeout=top.seconds("attempt_timeout"),
         idle_timeout=top.seconds("idle_timeout"),

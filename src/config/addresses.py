@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ..plugins import OWN, Plugins
 from .hiding import without_password
 from .secret_reader import SecretReader, is_reference
 from .table import Table
 
-__all__ = ["read_url"]
+__all__ = ["others_serving", "read_url"]
 
 
 def read_url(table: Table, secrets: SecretReader, default: str = "") -> str | None:
@@ -28,3 +29,8 @@ def read_url(table: Table, secrets: SecretReader, default: str = "") -> str | No
             'it; write "env:NAME" or "file:PATH" for the whole URL',
         )
     return url
+
+
+def others_serving(group: str) -> tuple[str, ...]:
+    """The schemes of URLs that plugins of other packages serve."""
+    return tuple(name for name in Plugins(group).names() if name not in OWN.get(group, {}))

@@ -53,7 +53,8 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         url: ``memory:``, ``sqlite:PATH`` (relative to the configuration's folder),
-            ``redis://…``, ``rediss://…`` or ``unix://PATH`` (a Redis on a socket).
+            ``redis://…``, ``rediss://…`` or ``unix://PATH`` (a Redis on a socket), or one whose
+            scheme a plugin serves.
         scope: ``project`` keeps each project's answers apart; ``global`` shares them.
         rules: What holds where a group says nothing else.
         groups: By group, what differs.

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from .addresses import read_url
+from .addresses import others_serving, read_url
 from .cache import CacheConfig, CacheRules, CacheScope, GroupCache
 from .secret_reader import SecretReader
 from .table import Table, as_float, closest
@@ -32,9 +32,10 @@ _TOP = (
 )
 _REDIS = ("redis", "rediss", "unix")
 _URL = (
-    'must be "memory:", "sqlite:PATH", "redis://HOST:PORT/DB", "rediss://...", "unix://PATH" or '
+    'must be "memory:", "sqlite:PATH", "redis://HOST:PORT/DB", "rediss://...", "unix://PATH"{} or '
     '"env:NAME"'
 )
+_GROUP = "switchgear.cache_stores"
 
 
 def read_cache(top: Table, base: FilePath, secrets: SecretReader) -> CacheConfig | None:
@@ -98,9 +99,12 @@ def _url(table: Table, base: FilePath, secrets: SecretReader) -> str:
     elif scheme == "sqlite" and rest:
         return f"sqlite:{_path(base, rest)}"
     elif not (url == "memory:" or (scheme in _REDIS and rest.startswith("//") and rest != "//")):
-        # Not shown: a password may stand in it.
-        table.problems.add(path, _URL)
-        return "memory:"
+        # Only now: to look at the installed packages takes milliseconds.
+        others = others_serving(_GROUP)
+        if scheme not in others:
+            # Not shown: a password may stand in it.
+            table.problems.add(path, _URL.format("".join(f', "{name}:..."' for name in others)))
+            return "memory:"
     return url
 
 

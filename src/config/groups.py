@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from ..errors import ConfigError
-from . import unavailable
 from .lines import Path
 from .providers import Providers, is_local_model
 from .secret_reader import SecretReader
+from .strategies import ignores_weights, read_strategy
 from .table import Problems, Table, closest, kind
 from .values import (
     EMPTY,
@@ -21,27 +21,11 @@ from .values import (
     GroupConfig,
     ModelRef,
     Pool,
-    Strategy,
     parse_model_ref,
     shorten,
 )
 
-__all__ = ["STRATEGIES", "read_groups"]
-
-STRATEGIES: dict[str, Strategy] = {
-    "priority": "priority",
-    "latency": "latency",
-    "cost": "cost",
-    "least-busy": "least-busy",
-    "weighted": "weighted",
-    "usage": "usage",
-    # What LiteLLM calls them.
-    "simple-shuffle": "weighted",
-    "latency-based-routing": "latency",
-    "cost-based-routing": "cost",
-    "usage-based-routing": "usage",
-    "usage-based-routing-v2": "usage",
-}
+__all__ = ["read_groups"]
 
 _SETTINGS = (
     "use",
@@ -128,7 +112,7 @@ class _Drafts:
                 table.path,
                 "a group's name is printable, without '/' and ':' (those make a model of it)",
             )
-        table.only(_SETTINGS, unavailable.GROUP_KEYS)
+        table.only(_SETTINGS)
         settings = GroupConfig(
             name=name,
             use=table.text("use"),
@@ -136,16 +120,13 @@ class _Drafts:
             attempt_timeout=table.seconds("attempt_timeout"),
             idle_timeout=table.seconds("idle_timeout"),
             max_tokens=table.integer("max_tokens", least=1),
-            strategy=self._strategy(table),
+            strategy=read_strategy(table),
             local_only=table.flag("local_only") or False,
             fallback_on_content_filter=table.flag("fallback_on_content_filter") or False,
             hedging=_hedging(table),
             resume=table.flag("resume") or False,
         )
         return _Draft(settings, tuple(self._steps(table, settings)))
-
-    def _strategy(self, table: Table) -> Strategy:
-        return STRATEGIES[table.choice("strategy", STRATEGIES) or "priority"]
 
     def _steps(self, table: Table, group: GroupConfig) -> list[_Step]:
         chain = table.data.get("chain")
@@ -196,7 +177,7 @@ class _Drafts:
         """A candidate that is written as a table."""
         table.only(_ENTRY)
         weight = table.positive("weight")
-        if weight is not None and group.strategy != "weighted":
+        if weight is not None and ignores_weights(group.strategy):
             path = (*table.path, "weight")
             self._problems.warn(path, 'has no effect without strategy "weighted"')
         plain = Candidate(

@@ -17,9 +17,10 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The ``[ledger]`` table.
 
     Attributes:
-        url: ``sqlite:PATH`` (relative to the configuration's folder), ``postgresql://…`` or
-            ``memory:`` (nothing outlives the process). Empty: a file of this user's own, shared by
-            all programs that say nothing else; ``SWITCHGEAR_LEDGER`` names another.
+        url: ``sqlite:PATH`` (relative to the configuration's folder), ``postgresql://…``,
+            ``memory:`` (nothing outlives the process), or one whose scheme a plugin serves. Empty:
+            a file of this user's own, shared by all programs that say nothing else;
+            ``SWITCHGEAR_LEDGER`` names another.
         on_error: What becomes of a call that can't be booked, because the disk is full or the file
             can't be written: ``fail`` refuses it before anything is sent, ``serve`` makes it and
             warns. ``None``: ``fail`` where ``url`` is set. Hard budgets always fail.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from .backend import Backend, served_by
 from .lines import Path, show_path
 from .secret_reader import Credential, SecretReader
 from .table import Problems, Table, closest
@@ -25,7 +26,7 @@ BUILT_IN: dict[str, tuple[str, ...]] = {
 
 UNSUPPORTED = ("raise", "warn")
 
-_KNOWN = ("plugin", "api_key", "base_url", "unsupported", "local", "models")
+_KNOWN = ("plugin", "api_key", "base_url", "unsupported", "backend", "local", "models")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 # What one [providers.NAME.models."x"] table may say: the fields of providers.base.Capabilities,
@@ -92,8 +93,9 @@ class Providers:
         tables: What stands under ``[providers]``.
         environ: The environment variables.
         secrets: Finds the credentials.
-        unsupported: The configuration's own ``unsupported``.
         problems: Where faults go.
+        unsupported: The configuration's own ``unsupported``.
+        backend: The configuration's own ``backend``.
     """
 
     def __init__(
@@ -101,12 +103,15 @@ class Providers:
         tables: Mapping[str, Table],
         environ: Mapping[str, str],
         secrets: SecretReader,
-        unsupported: Unsupported,
         problems: Problems,
+        *,
+        unsupported: Unsupported,
+        backend: Backend,
     ) -> None:
         self._environ = environ
         self._secrets = secrets
         self._unsupported = unsupported
+        self._backend = backend
         self._problems = problems
         self._used: set[str] = set()
         self._missing: dict[str, list[tuple[Path, str]]] = {}
@@ -172,6 +177,7 @@ class Providers:
             key_source=key.source,
             base_url=base_url,
             unsupported=as_unsupported(unsupported) or self._unsupported,
+            backend=served_by(table, plugin, self._backend),
             local=local,
             options=options,
             models=_models(table, local=local),

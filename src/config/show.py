@@ -21,6 +21,7 @@ def show_provider(provider: ProviderConfig) -> dict[str, Any]:
         "api_key": _show_key(provider),
         "base_url": provider.base_url,
         "unsupported": provider.unsupported,
+        "backend": provider.backend,
         "local": provider.local,
         "models": provider.models.redacted(),
         "missing": list(provider.missing),

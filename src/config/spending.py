@@ -10,21 +10,49 @@ from typing import Any, Literal, TypeAlias, cast
 import msgspec
 
 from ..errors import ConfigError
-from .addresses import read_url
+from .addresses import others_serving, read_url
 from .budgets import BudgetRule, Downgrade
+from .hooks import read_options
 from .ledger import LedgerConfig
 from .secret_reader import SecretReader
 from .table import Problems, Table, as_float
 from .toml_file import parse, read_text
-from .values import FrozenDict, GroupConfig
+from .values import EMPTY, FrozenDict, GroupConfig
 
-__all__ = ["PricingConfig", "Unpriced", "read_budgets", "read_ledger", "read_pricing"]
+__all__ = [
+    "PriceSourceConfig",
+    "PricingConfig",
+    "Unpriced",
+    "read_budgets",
+    "read_ledger",
+    "read_pricing",
+    "show_pricing",
+]
 
 Unpriced: TypeAlias = Literal["warn", "refuse"]
 
 _LEDGER = ("url", "on_error", "journal", "journal_mb")
 _BUDGET = ("scope", "usd", "period", "timezone", "enforcement", "thresholds", "downgrade")
 _PERIODS = ("hour", "day", "week", "month", "run", "ever")
+
+
+class PriceSourceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One ``[pricing.sources.NAME]`` table.
+
+    Attributes:
+        name: NAME.
+        plugin: Which plugin is asked; NAME, if the table does not say otherwise.
+        optional: Where it fails, prices are without it, with a warning; else no call is made. A
+            budget that reckons with wrong prices is worth nothing, so that is to be said.
+        timeout: Seconds to wait for it.
+        options: The rest of the table, for the source to check and to use.
+    """
+
+    name: str
+    plugin: str
+    optional: bool = False
+    timeout: float = 10.0
+    options: FrozenDict = EMPTY
 
 
 class PricingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +63,13 @@ class PricingConfig(msgspec.Struct, frozen=True, kw_only=True):
             first over the package's own.
         unpriced: What becomes of a model without a price: ``warn`` serves it, its cost unknown;
             ``refuse`` leaves it out. Hard budgets always refuse it.
+        sources: Plugins that bring prices, each laid over the package's own and those before it;
+            ``tables`` come on top.
     """
 
     tables: tuple[Mapping[str, Any], ...] = ()
     unpriced: Unpriced = "warn"
+    sources: tuple[PriceSourceConfig, ...] = ()
 
 
 def read_ledger(top: Table, base: FilePath, secrets: SecretReader) -> LedgerConfig:
@@ -53,9 +84,13 @@ def read_ledger(top: Table, base: FilePath, secrets: SecretReader) -> LedgerConf
     scheme, _, rest = url.partition(":")
     server = scheme in {"postgresql", "postgres"} and rest.startswith("//")
     if url and not server and scheme not in {"sqlite", "memory"}:
-        # Not shown: a password may stand in it.
-        message = 'must be "sqlite:PATH", "postgresql://...", "memory:" or "env:NAME"'
-        table.problems.add((*table.path, "url"), message)
+        # Only now: to look at the installed packages takes milliseconds.
+        others = others_serving("switchgear.ledger_stores")
+        if scheme not in others:
+            # Not shown: a password may stand in it.
+            named = "".join(f'"{name}:...", ' for name in others)
+            message = f'must be "sqlite:PATH", "postgresql://...", {named}"memory:" or "env:NAME"'
+            table.problems.add((*table.path, "url"), message)
     elif scheme == "sqlite":
         if rest == ":memory:":
             table.problems.add((*table.path, "url"), 'write "memory:" for a ledger in memory')
@@ -90,12 +125,12 @@ def read_budgets(top: Table, groups: Mapping[str, GroupConfig]) -> tuple[BudgetR
     return tuple(rules)
 
 
-def read_pricing(top: Table, base: FilePath) -> PricingConfig:
+def read_pricing(top: Table, base: FilePath, secrets: SecretReader) -> PricingConfig:
     """The ``[pricing]`` table: a file of prices, prices in place, or both."""
     table = top.table("pricing")
     if table is None:
         return PricingConfig()
-    table.only(("file", "unpriced", "prices"))
+    table.only(("file", "unpriced", "prices", "sources"))
     tables: list[Mapping[str, Any]] = []
     if file := table.text("file"):
         place = str(_path(base, file))
@@ -112,6 +147,32 @@ def read_pricing(top: Table, base: FilePath) -> PricingConfig:
     return PricingConfig(
         tables=tuple(FrozenDict(dict(table)) for table in tables),
         unpriced=cast("Unpriced", table.choice("unpriced", ("warn", "refuse")) or "warn"),
+        sources=tuple(
+            _source(name, source, secrets) for name, source in table.tables("sources").items()
+        ),
+    )
+
+
+def show_pricing(pricing: PricingConfig) -> dict[str, Any]:
+    """Prices as plain data: whose there are of one's own, and where others come from."""
+    shown = [
+        {**msgspec.structs.asdict(source), "options": source.options.redacted()}
+        for source in pricing.sources
+    ]
+    return {
+        "unpriced": pricing.unpriced,
+        "tables": [sorted(table) for table in pricing.tables],
+        "sources": shown,
+    }
+
+
+def _source(name: str, table: Table, secrets: SecretReader) -> PriceSourceConfig:
+    return PriceSourceConfig(
+        name=name,
+        plugin=table.text("plugin", name),
+        optional=table.flag("optional") or False,
+        timeout=table.seconds("timeout") or 10.0,
+        options=read_options(table, secrets, but=("plugin", "optional", "timeout")),
     )
 
 

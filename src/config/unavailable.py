@@ -6,15 +6,9 @@ silence (a budget that does not hold), so each is an error until the entry here 
 
 from __future__ import annotations
 
-__all__ = ["GROUP_KEYS", "SECTIONS"]
+__all__ = ["SECTIONS"]
 
 SECTIONS: dict[str, str] = {
-    "backend": "another router underneath",
     "server": "the HTTP gateway",
 }
 """Top-level keys, and what each is."""
-
-GROUP_KEYS: dict[str, str] = {
-    "backend": "another router underneath",
-}
-"""Keys of ``[groups.NAME]``, and what each is."""

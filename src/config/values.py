@@ -23,8 +23,9 @@ __all__ = [
     "parse_model_ref",
 ]
 
-Strategy: TypeAlias = Literal["priority", "latency", "cost", "least-busy", "weighted", "usage"]
-"""In which order the candidates of a pool are tried; ``priority`` is the order as written."""
+Strategy: TypeAlias = str
+"""In which order the candidates of a pool are tried: ``priority`` (as written), ``latency``,
+``cost``, ``least-busy``, ``weighted``, ``usage``, or one that a plugin brings."""
 
 Unsupported: TypeAlias = Literal["raise", "warn"] | None
 """What becomes of something a provider can't do; ``None``: warn for sampling knobs, else raise."""
@@ -252,6 +253,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         key_source: Where the credential came from (``env:NAME``, ``file:PATH``, ``literal``).
         base_url: Its address; ``None`` is the vendor's.
         unsupported: What becomes of something it can't do; the configuration's own is filled in.
+        backend: Who serves it: the plugin itself (``native``), or ``litellm`` in its place; the
+            configuration's own is filled in.
         local: Nothing that is sent to it leaves the machine, or the user's own network where the
             table says ``local = true``.
         options: The rest of the table, for the plugin to check and to use.
@@ -267,6 +270,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     key_source: str | None = None
     base_url: str | None = None
     unsupported: Unsupported = None
+    backend: Literal["native", "litellm"] = "native"
     local: bool = False
     options: FrozenDict = EMPTY
     models: FrozenDict = EMPTY

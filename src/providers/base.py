@@ -8,6 +8,7 @@ is the router's. Every failure leaves it as one of the errors of ``switchgear.er
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -149,6 +150,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         body: The answer as received; empty for a stream.
         tier: The service tier that answered, in the vendor's word; ``None`` where it said nothing.
         region: Where it was answered, in the vendor's word, where that has a price of its own.
+        stated_cost: What it cost in USD by the adapter's own word, for models without a price.
     """
 
     parts: tuple[Part, ...]
@@ -162,6 +164,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     tier: str | None = None
     region: str | None = None
+    stated_cost: Decimal | None = None
 
 
 class EmbedCall(msgspec.Struct, frozen=True, kw_only=True):

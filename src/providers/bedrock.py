@@ -99,16 +99,26 @@ def create(settings: ProviderSettings) -> Provider:
     return Bedrock(settings, options=options, wire=wire, platform="bedrock", no_key=no_key)
 
 
-def _make_client(settings: ProviderSettings, options: _Options) -> Any:
+def _client_class() -> Any:
+    """The SDK's client, which would put its own credential in place of a call's."""
     import anthropic
 
+    class Client(anthropic.AsyncAnthropicBedrock):
+        async def _prepare_request(self, request: Any) -> None:
+            if "Authorization" not in request.headers:
+                await super()._prepare_request(request)
+
+    return Client
+
+
+def _make_client(settings: ProviderSettings, options: _Options) -> Any:
     try:
         import boto3  # noqa: F401
     except ImportError as exc:
         message = f"{settings.name}: boto3 is missing: pip install 'switchgear[bedrock]'"
         raise ConfigError(message, param=f"providers.{settings.name}.plugin") from exc
     try:
-        return anthropic.AsyncAnthropicBedrock(
+        return _client_class()(
             aws_access_key=options.aws_access_key,
             aws_secret_key=options.aws_secret_key,
             aws_session_token=options.aws_session_token,

@@ -141,15 +141,25 @@ _NO_CREDIT = re.compile(
 )
 _SURELY_NO_CREDIT = re.compile(r"credit balance|api usage limits|any credits", re.IGNORECASE)
 _NO_MODEL = re.compile(
-    r"not a valid model|model not exist|invalid model\b"
+    r"not a valid model|model not exist|invalid model\b|model identifier is invalid"
     r"|\bmodel\b.{0,80}(?:does not exist|has been decommissioned)",
     re.IGNORECASE,
 )
 _NO_KEY = re.compile(r"(?:incorrect|invalid) api key|api key not valid", re.IGNORECASE)
-_FLAGGED = re.compile(r"requires moderation|input was flagged", re.IGNORECASE)
+_FLAGGED = re.compile(
+    r"requires moderation|input was flagged|blocked by content filtering", re.IGNORECASE
+)
 _RETRY_IN = re.compile(r"(?:retry|try again) in (\d+(?:\.\d+)?)\s?(ms|s)\b", re.IGNORECASE)
 
-_CONNECTING = frozenset({"ClientConnectorError", "ConnectError", "ConnectTimeout", "PoolTimeout"})
+_CONNECTING = frozenset(
+    {
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectionTimeoutError",
+        "PoolTimeout",
+    }
+)
 """What aiohttp, httpx and httpx2 call a failure before there was a connection, by class name:
 three libraries that need not all be loaded."""
 
@@ -242,14 +252,21 @@ def transport_error(
 
 def _never_connected(exc: BaseException) -> bool:
     """Whether the failure is that of connecting, so that nothing can have been sent."""
-    seen: set[int] = set()
-    while id(exc) not in seen:
-        seen.add(id(exc))
-        if isinstance(exc, ConnectionRefusedError | socket.gaierror):
+    # By causes alone: the context may be an earlier call's failure, in whose handler this call is
+    # made as a fallback.
+    chain: list[BaseException] = []
+    while not any(exc is each for each in chain):
+        chain.append(exc)
+        exc = exc.__cause__ or exc
+    # From the inside out, and as far as aiohttp's own word: the transport above it calls a reset
+    # and a disconnect, both behind the request, a time-out of the connecting.
+    for each in reversed(chain):
+        if isinstance(each, ConnectionRefusedError | socket.gaierror):
             return True
-        if any(cls.__name__ in _CONNECTING for cls in type(exc).__mro__):
+        if any(cls.__name__ in _CONNECTING for cls in type(each).__mro__):
             return True
-        exc = exc.__cause__ or exc.__context__ or exc
+        if type(each).__module__.startswith("aiohttp."):
+            return False
     return False
 
 
@@ -258,7 +275,12 @@ def root_cause(exc: BaseException) -> BaseException:
     seen = {id(exc)}
     while True:
         inner = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
-        if inner is None or id(inner) in seen or isinstance(inner, StopIteration):
+        # A time limit that cancelled something is the cause, not the cancelling.
+        if (
+            not isinstance(inner, Exception)
+            or id(inner) in seen
+            or isinstance(inner, StopIteration)
+        ):
             return exc
         seen.add(id(inner))
         exc = inner

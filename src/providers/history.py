@@ -7,9 +7,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..messages import Message, Native, Part, ToolCall
+from ..messages import (
+    Audio,
+    File,
+    Image,
+    Message,
+    Native,
+    NativeBlock,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from .unsupported import Unexpressed
 
-__all__ = ["foreign", "own", "with_valid_ids"]
+__all__ = ["as_text", "foreign", "own", "with_valid_ids"]
 
 
 def own(native: Native | None, author: str) -> bool:
@@ -74,3 +87,34 @@ def _fresh(prefix: str, seen: set[str]) -> str:
     while f"{prefix}{number}" in seen:
         number += 1
     return f"{prefix}{number}"
+
+
+def as_text(message: Message, notes: Unexpressed) -> str:
+    """What a model that reads nothing but text gets of a message; the rest is noted.
+
+    Calls of tools and their results read as text, since the conversation is about them.
+
+    Raises:
+        UnsupportedParameterError: It has an image, a document or sound, which may not be left out.
+    """
+    said: list[str] = []
+    for part in message.parts:
+        if isinstance(part, Text | Image | File) and part.cache is not None:
+            notes.knob("cache", "it takes no marks for the prompt's cache")
+        match part:
+            case Text() | Refusal():
+                said.append(part.text)
+            case ToolCall():
+                notes.note("history: tool calls and their results are sent as text")
+                said.append(f"[{part.name} was called with {part.arguments}]")
+            case Reasoning():
+                if part.native is not None:
+                    notes.note(foreign("reasoning", part.native))
+            case NativeBlock():
+                notes.note(foreign("a block", part.native))
+            case Image() | File() | Audio():
+                kind = "audio" if isinstance(part, Audio) else f"{type(part).__name__.lower()}s"
+                notes.meaning(kind, f"{notes.model} reads nothing but text")
+    if message.role == "tool":
+        return f"[the tool {'failed' if message.is_error else 'answered'}: {' '.join(said)}]"
+    return "\n".join(said)

@@ -74,7 +74,10 @@ class OpenAIProvider(FamilyProvider):
         return await list_models(self._wire, self.name, self._missing_key)
 
     def _declared(self, model: str) -> Capabilities:
-        return openai_models.facts(model).capabilities
+        can = openai_models.facts(model).capabilities
+        if self._options.api != "responses":
+            return can
+        return msgspec.structs.replace(can, sampling=can.sampling - {"seed", "stop"})
 
     def _quirks(self, model: str) -> ChatQuirks:
         known = openai_models.facts(model)

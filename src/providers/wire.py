@@ -192,8 +192,8 @@ class SdkWire:
         import httpx2
 
         # The SDKs wrap transport errors in classes of their own, with the transport's as cause.
-        origin = exc.__cause__ or exc
-        if isinstance(origin, OSError | httpx2.HTTPError | aiohttp.ClientError):
+        transport = (OSError, httpx2.HTTPError, aiohttp.ClientError)
+        if isinstance(exc, transport) or isinstance(exc.__cause__, transport):
             return faults.transport_error(exc, provider=self._provider, model=request.model)
         detail = faults.redact(str(exc), request.credential or self._secret)
         return ProviderError(

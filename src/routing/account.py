@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..caching.entry import Entry
     from ..completion import Usage
     from ..providers.base import Reply
+    from ..request import ChatRequest
     from .books import Books
+    from .hooks.dispatch import Hooks
     from .plan import Candidate
     from .recorder import Recorder
     from .turn import Turn
@@ -32,6 +34,14 @@ _log = logging.getLogger("switchgear.routing")
 
 class Subject(Protocol):
     """What a call asks for, as far as its cost is concerned."""
+
+    @property
+    def request(self) -> ChatRequest | None:
+        """The request itself; ``None`` for an embedding."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The texts of an embedding; none of a completion."""
 
     @property
     def quick(self) -> bool:
@@ -85,6 +95,11 @@ class Account:
         self._tags = {name[4:]: value for name, value in labels.items() if name[:4] == "tag:"}
         self.group: str | None = None
         self.stream = False
+
+    @property
+    def hooks(self) -> Hooks | None:
+        """Who is asked before an attempt is sent."""
+        return self._books.hooks
 
     def party(self, candidate: Candidate | None = None) -> Party:
         """Whom the call is for, and at whom an attempt is aimed."""
@@ -202,6 +217,8 @@ class Account:
             first_token=None if first_token is None else int(first_token * 1_000_000),
         )
         waiting = ledger.end(row)
+        if self._books.hooks is not None:
+            self._books.hooks.settled(row)
         if waiting is not None:
             await waiting
 
@@ -277,7 +294,7 @@ class Account:
             tags=self._tags,
             group=self.group,
             provider=candidate.entry.provider,
-            plugin=candidate.kind,
+            plugin=candidate.priced.kind,
             model=candidate.entry.model,
             own_key=candidate.credential is not None,
             stream=self.stream,
@@ -292,6 +309,8 @@ class Account:
 
 class NoAccount:
     """For what asks for no answer, such as counting a prompt's tokens: nothing is booked."""
+
+    hooks = None
 
     def open(self, turn: Turn, subject: Subject, *, timeout: float) -> Unbooked:  # noqa: ARG002
         """Nothing is set aside or written down."""

@@ -6,9 +6,16 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import BudgetError, LedgerError, ProviderConnectionError, SwitchgearError
+from ..errors import (
+    BudgetError,
+    HookVetoError,
+    LedgerError,
+    ProviderConnectionError,
+    SwitchgearError,
+)
 from .booking import Booking
 from .deadline import LEAST_SECONDS
+from .hooks.details import attempt_details
 from .lifecycle import is_cancelled
 from .turn import Turn, broken, timed_out
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     from .deadline import Deadline
     from .ending import Ending
     from .gates import Entry
+    from .hooks.dispatch import Hooks
     from .lifecycle import Lifecycle
     from .plan import Candidate
     from .recorder import Recorder
@@ -150,6 +158,10 @@ class Attempts:
         except BaseException:
             turn.entry.withdraw()
             raise
+        if self._account.hooks is not None:
+            vetoed = await self._ask(self._account.hooks, turn, opened)
+            if vetoed is not None:
+                return vetoed
         turn.booked = opened
         turn.began = self._recorder.elapsed()
         turn.timeout = min(turn.timeout, self._deadline.remaining())
@@ -159,6 +171,31 @@ class Attempts:
             opened.never_sent()
             turn.entry.withdraw()
             raise
+        return None
+
+    async def _ask(self, hooks: Hooks, turn: Turn, opened: Booking) -> SwitchgearError | None:
+        """Whether hooks let an attempt go out; their veto ends the call.
+
+        Of a hedge it is only given back: the attempt beside it was let through already.
+
+        Raises:
+            HookVetoError: They don't.
+        """
+        if not hooks.asks:
+            return None
+        try:
+            details = attempt_details(turn, self._subject, opened)
+            await self._deadline.within(hooks.before(details))
+        except BaseException as exc:
+            opened.never_sent()
+            turn.entry.withdraw()
+            if not isinstance(exc, HookVetoError):
+                raise
+            if turn.hedge:
+                return exc
+            self._recorder.skip(turn.candidate.name, exc.message)
+            raise self._ending.by(exc) from exc.__cause__
+        opened.sent()
         return None
 
     async def _send(self, turn: Turn, attempt: Attempt[T]) -> tuple[T] | SwitchgearError:

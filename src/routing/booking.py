@@ -94,6 +94,15 @@ class Booking:
         self.heard: Reply | None = None
 
     @property
+    def row(self) -> Row:
+        """As it is booked if this process dies now."""
+        return self._row
+
+    def sent(self) -> None:
+        """It is sent only now: what was waited for since it was opened is not its own time."""
+        self._began = self._books.clock.monotonic()
+
+    @property
     def max_tokens(self) -> int | None:
         """What must be sent as the longest answer; ``None`` where that is free."""
         return self._reserved.worst.max_tokens if self._reserved is not None else None
@@ -243,6 +252,8 @@ class Booking:
         if holding is not None:
             books.budgets.journalled(holding, used, books.ledger.position)
         books.closed()
+        if books.hooks is not None:
+            books.hooks.ended(row, reply, error)
 
 
 class Unbooked(Booking):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..accounting.ledger.ledger import Ledger
     from ..clock import Clock
     from .costing import Costing
+    from .hooks.dispatch import Hooks
     from .recorder import Recorder
 
 __all__ = ["Books"]
@@ -34,13 +35,22 @@ class Books:
         budgets: What may be spent.
         costing: Prices.
         clock: Time.
+        hooks: Who wants to know.
     """
 
-    def __init__(self, ledger: Ledger, budgets: Budgets, costing: Costing, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        budgets: Budgets,
+        costing: Costing,
+        clock: Clock,
+        hooks: Hooks | None = None,
+    ) -> None:
         self.ledger = ledger
         self.budgets = budgets
         self.costing = costing
         self.clock = clock
+        self.hooks = hooks
         self.next_id = attempt_ids(clock.now)
         self._open = 0
         self._idle: asyncio.Future[None] | None = None

@@ -138,13 +138,13 @@ class CachedCalls:
             terms=terms.together,
         )
 
-    def kind(self, provider: str) -> str:
-        """Under which a provider's prices are looked up."""
+    def kind(self, provider: str, model: str) -> str:
+        """Under which the prices of a provider's model are looked up."""
         try:
             _, settings = self._providers.get(provider)
         except ConfigError:
             return ""
-        return self._providers.kind(settings)
+        return self._providers.priced(settings, model).kind
 
     def made(self, call: RoutedCall, answered: RoutedCall, completion: Completion) -> Made:
         """What a live call brought.
@@ -286,7 +286,7 @@ class CachedCall:
         await self.call.account.cached(
             answer.entry,
             group=reply.group,
-            plugin=self._calls.kind(reply.provider),
+            plugin=self._calls.kind(reply.provider, answer.entry.asked),
             own_key=reply.provider in self._terms.credentials,
             latency=reply.latency,
             first_token=reply.time_to_first_token,

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 
 from ..clock import Clock
 from ..errors import (
@@ -39,6 +40,7 @@ from .cooldown_values import (
     WORDS,
     Cause,
     Cooldown,
+    CooldownChange,
     CooldownFleet,
     CooldownSettings,
     CooldownWord,
@@ -140,6 +142,7 @@ class Cooldowns:
 
     Attributes:
         fleet: Where other replicas have a say; ``None`` for this process alone.
+        on_change: Told of each that begins or ends, after that; it must not raise.
     """
 
     def __init__(self, clock: Clock, settings: CooldownSettings | None = None) -> None:
@@ -150,6 +153,7 @@ class Cooldowns:
         self._states: dict[Key, _State] = {}
         self._strikes: dict[Key, set[str]] = {}
         self.fleet: CooldownFleet | None = None
+        self.on_change: Callable[[CooldownChange], None] | None = None
         # Stands for the probes of other replicas.
         self._elsewhere = Pass(self, "", "", "", 0)
 
@@ -167,8 +171,8 @@ class Cooldowns:
             for key in ((provider, None), (provider, model))
             if (state := self._states.get(key)) is not None and state.active
         ]
-        for _, state in found:
-            refusal = self._refusal(provider, state, now)
+        for key, state in found:
+            refusal = self._refusal(key, state, now)
             if refusal is not None:
                 return refusal
         # Made only now: a cooldown may have ended on the way, and this call comes after that.
@@ -195,6 +199,7 @@ class Cooldowns:
                     self.fleet.cleared(key, given.version)
                 if state.cause == "key":
                     _log.info("provider %s takes its key again", key[0])
+                self._tell(key, state, now=0.0)
         self.ended(given)
 
     def failed(self, given: Pass, error: BaseException) -> None:
@@ -234,6 +239,7 @@ class Cooldowns:
             state = self._states[key] = _State()
         if word.held <= 0 and state.probe is self._elsewhere:
             state.probe = None
+        before = state.active
         if word.active != state.active or (
             word.active and abs(now + word.left - state.until) > _SAME
         ):
@@ -245,6 +251,8 @@ class Cooldowns:
         if word.active and word.held > 0 and not mine:
             state.probe, state.held = self._elsewhere, now + word.held
         self._forget_oldest()
+        if state.active != before:
+            self._tell(key, state, now)
 
     def words(self) -> dict[Key, CooldownWord]:
         """Every cooldown that is on, as :meth:`learn` takes it."""
@@ -276,16 +284,17 @@ class Cooldowns:
             found.append(Cooldown(provider, model, words, since, retry_in, probing))
         return tuple(found)
 
-    def _refusal(self, provider: str, state: _State, now: float) -> Refusal | None:
+    def _refusal(self, key: Key, state: _State, now: float) -> Refusal | None:
         if state.lapsed(now):
             # Nobody has said so, and what its probe may still say counts; hence no new mark.
             state.active, state.probe = False, None
+            self._tell(key, state, now)
             return None
         wait = state.retry_at() - now
         if wait <= 0:
             return None
         then = "a probe is on its way" if state.until <= now else f"next probe in {wait:.3g} s"
-        reason = f"{provider} is cooling down: {WORDS[state.cause]}; {then}"
+        reason = f"{key[0]} is cooling down: {WORDS[state.cause]}; {then}"
         return Refusal(reason, wait, waitable=state.cause == "rate")
 
     def _cool(self, key: Key, given: Pass, cause: Cause, seconds: float) -> bool:
@@ -308,7 +317,15 @@ class Cooldowns:
         state.mark, state.active, state.probe = self._mark, True, None
         state.cause, state.until, state.length = cause, now + seconds, seconds
         self._forget_oldest()
+        if began:
+            self._tell(key, state, now)
         return began
+
+    def _tell(self, key: Key, state: _State, now: float) -> None:
+        if self.on_change is not None:
+            wait = state.until - now if state.active else 0.0
+            name = "/".join(part for part in key if part is not None)
+            self.on_change(CooldownChange(name, state.active, WORDS[state.cause], wait))
 
     def _forget_oldest(self) -> None:
         if len(self._states) > self.settings.most:

@@ -13,6 +13,7 @@ __all__ = [
     "WORDS",
     "Cause",
     "Cooldown",
+    "CooldownChange",
     "CooldownFleet",
     "CooldownSettings",
     "CooldownWord",
@@ -66,6 +67,22 @@ class CooldownSettings(msgspec.Struct, frozen=True, kw_only=True):
             if not 0 < value < math.inf:
                 message = f"cooldown.{name}: must be above 0, but is {value!r}"
                 raise ConfigError(message, param=f"cooldown.{name}")
+
+
+class CooldownChange(msgspec.Struct, frozen=True):
+    """A cooldown began or ended.
+
+    Attributes:
+        name: Who: a provider, or ``provider/model``.
+        began: It began; else it ended.
+        reason: What it was for, in a few words.
+        retry_in: Seconds until a probe may go; 0 where it ended.
+    """
+
+    name: str
+    began: bool
+    reason: str
+    retry_in: float
 
 
 class Cooldown(msgspec.Struct, frozen=True):

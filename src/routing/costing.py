@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..accounting.bounds import Unbounded, Worst, worst_case, worst_embedding
 from ..accounting.cost import cost_of
-from ..accounting.money import Pico
+from ..accounting.money import Pico, ceil_pico
 from ..completion import Usage
 from ..messages import ToolCall
 from .fields import extra_of, headers_of
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from ..request import ChatRequest
     from .plan import Candidate
 
-__all__ = ["Charge", "Chat", "Costing", "Texts", "day_of"]
+__all__ = ["STATED", "Charge", "Chat", "Costing", "Texts", "day_of"]
+
+STATED = "litellm"
+"""The price version of a cost that LiteLLM's own table gave, which nobody has checked."""
+
+_MOST_STATED = 1_000_000
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -73,7 +79,8 @@ class Costing:
 
     def price(self, candidate: Candidate, day: dt.date | None = None) -> Price | None:
         """The standard price of a candidate's model."""
-        return self.prices.lookup(candidate.kind, candidate.entry.model, day or self.today())
+        kind, model = candidate.priced
+        return self.prices.lookup(kind, model, day or self.today())
 
     def charge(
         self, candidate: Candidate, day: dt.date, usage: Usage, reply: Reply | None
@@ -90,6 +97,8 @@ class Costing:
         if reply is not None:
             answered, tier, region = reply.model, reply.tier, reply.region
         price = self._applied(candidate, day, answered, tier, region)
+        if price is None and reply is not None and reply.stated_cost is not None:
+            return self._stated(candidate, usage, reply, reply.stated_cost)
         cost = cost_of(usage, price) if price is not None else None
         return Charge(
             usage=usage,
@@ -101,6 +110,26 @@ class Costing:
             region=(price.region if price is not None else region) or "",
         )
 
+    def _stated(self, candidate: Candidate, usage: Usage, reply: Reply, stated: object) -> Charge:
+        """By the provider's own word, where the table does not know the model at all.
+
+        It bounds nothing. A model that the table knows, but not in that tier, has no cost.
+        """
+        kind, model = candidate.priced
+        known = self.prices.info(kind, model) or self.prices.info(kind, reply.model)
+        # By an adapter that may be anybody's: no number, or none that an answer costs, counts.
+        cost = None
+        if known is None and isinstance(stated, Decimal) and stated.is_finite():
+            cost = ceil_pico(stated) if 0 <= stated <= _MOST_STATED else None
+        return Charge(
+            usage=usage,
+            cost=cost,
+            price=STATED if cost is not None else "",
+            answered_model=reply.model,
+            tier=reply.tier or "",
+            region=reply.region or "",
+        )
+
     def _applied(
         self,
         candidate: Candidate,
@@ -109,8 +138,8 @@ class Costing:
         tier: str | None,
         region: str | None,
     ) -> Price | None:
-        kind = candidate.kind
-        price = self.prices.lookup(kind, candidate.entry.model, day, tier=tier, region=region)
+        kind, model = candidate.priced
+        price = self.prices.lookup(kind, model, day, tier=tier, region=region)
         if price is None and answered:
             # A deployment's own name says nothing; the model that answered may.
             price = self.prices.lookup(kind, answered, day, tier=tier, region=region)
@@ -120,14 +149,16 @@ class Costing:
 class Chat:
     """A completion, as far as its cost is concerned."""
 
+    inputs: tuple[str, ...] = ()
+
     def __init__(self, costing: Costing, request: ChatRequest) -> None:
         self._costing = costing
-        self._request = request
+        self.request = request
 
     @property
     def quick(self) -> bool:
         """Whether it is short enough to be tokenized on the event loop."""
-        return self._costing.tokens.is_quick(self._request)
+        return self._costing.tokens.is_quick(self.request)
 
     def usage(self, candidate: Candidate, reply: Reply | None, *, whole: bool) -> Usage:
         """The provider's count; an estimate, flagged so, where there is no final one."""
@@ -138,7 +169,7 @@ class Chat:
         said = "".join(map(_visible, reply.parts)) if reply is not None else ""
         estimate = tokens.estimate_text(said, model) if said else 0
         if counted is None:
-            prompt = tokens.estimate(self._request, model).tokens
+            prompt = tokens.estimate(self.request, model).tokens
             return Usage(input_tokens=prompt, output_tokens=estimate, estimated=True)
         # A cut stream: its prompt was counted at the start, its answer only in part.
         longest = max(counted.output_tokens, estimate)
@@ -147,19 +178,19 @@ class Chat:
     def learn(self, candidate: Candidate, usage: Usage) -> None:
         """Let the provider's count correct later estimates."""
         if not usage.web_searches:  # what a search brings is counted as if it had been asked
-            self._costing.tokens.learn(candidate.entry.model, self._request, usage.input_tokens)
+            self._costing.tokens.learn(candidate.entry.model, self.request, usage.input_tokens)
 
     def worst(
         self, candidate: Candidate, day: dt.date, *, exact: bool = False
     ) -> Worst | Unbounded:
         """The most that an attempt can cost."""
-        costing, request = self._costing, self._request
+        costing, request = self._costing, self.request
         return worst_case(
             request,
-            kind=candidate.kind,
-            model=candidate.entry.model,
+            kind=candidate.priced.kind,
+            model=candidate.priced.model,
             max_tokens=candidate.max_tokens,
-            extra=extra_of(candidate, request.extra),
+            extra={**candidate.usual_fields, **extra_of(candidate, request.extra)},
             headers={**candidate.usual_headers, **headers_of(candidate, request.extra_headers)},
             context_window=candidate.capabilities.context_window,
             max_output_tokens=candidate.capabilities.max_output_tokens,
@@ -178,6 +209,7 @@ class Texts:
     """Texts to embed, as far as their cost is concerned."""
 
     quick = True
+    request = None
 
     def __init__(
         self,
@@ -186,7 +218,7 @@ class Texts:
         extra: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._costing = costing
-        self._texts = texts
+        self.inputs = texts
         self._extra = extra
 
     def usage(self, candidate: Candidate, reply: Reply | None, *, whole: bool) -> Usage:
@@ -194,7 +226,7 @@ class Texts:
         if whole and reply is not None and reply.usage is not None:
             return reply.usage
         model, tokens = candidate.entry.model, self._costing.tokens
-        counted = sum(tokens.estimate_text(text, model) for text in self._texts)
+        counted = sum(tokens.estimate_text(text, model) for text in self.inputs)
         return Usage(input_tokens=counted, estimated=True)
 
     def worst(
@@ -204,10 +236,10 @@ class Texts:
         del exact
         costing = self._costing
         return worst_embedding(
-            self._texts,
-            kind=candidate.kind,
-            model=candidate.entry.model,
-            extra=extra_of(candidate, self._extra),
+            self.inputs,
+            kind=candidate.priced.kind,
+            model=candidate.priced.model,
+            extra={**candidate.usual_fields, **extra_of(candidate, self._extra)},
             prices=costing.prices,
             day=day,
         )

@@ -10,6 +10,8 @@ from ..state.link import Link, LinkStatus
 from .breaker_values import BreakerHealth
 from .cooldown import Cooldown
 from .gates import Gates
+from .hooks.dispatch import Hooks
+from .hooks.values import HookHealth
 from .limits import LimitHealth
 
 __all__ = ["Health", "health_of"]
@@ -23,16 +25,21 @@ class Health(msgspec.Struct, frozen=True):
         cooldowns: Who is left alone because it said so, and for how long.
         limits: Every rate limit that has been used, configured or told by a provider.
         shared: The way to the state that a fleet shares; ``None`` without ``[state]``.
+        hooks: How each hook does.
     """
 
     breakers: tuple[BreakerHealth, ...] = ()
     cooldowns: tuple[Cooldown, ...] = ()
     limits: tuple[LimitHealth, ...] = ()
     shared: LinkStatus | None = None
+    hooks: tuple[HookHealth, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """No circuit is open, nobody cools down, and what a fleet shares can be reached."""
+        """No circuit is open, nobody cools down, and what a fleet shares can be reached.
+
+        Hooks have no part in it: calls go on without them.
+        """
         if self.shared is not None and not self.shared.up:
             return False
         return not self.cooldowns and all(each.state == "closed" for each in self.breakers)
@@ -44,7 +51,8 @@ class Health(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         shared = () if self.shared is None else (self.shared,)
-        lines = [str(each) for each in (*self.breakers, *self.cooldowns, *shared)]
+        troubled = (hook for hook in self.hooks if hook.failures or hook.vetoes)
+        lines = [str(each) for each in (*self.breakers, *self.cooldowns, *shared, *troubled)]
         for limit in self.limits:
             if limit.remaining is not None and limit.capacity is not None:
                 waiting = f", {limit.waiting} waiting" if limit.waiting else ""
@@ -53,11 +61,12 @@ class Health(msgspec.Struct, frozen=True):
         return "\n".join(lines) or "no candidate has been asked yet"
 
 
-def health_of(gates: Gates, link: Link | None = None) -> Health:
-    """The health of everything behind these gates, and of the way to what is shared."""
+def health_of(gates: Gates, link: Link | None = None, hooks: Hooks | None = None) -> Health:
+    """The health of everything behind these gates, of the way to what is shared, and of hooks."""
     return Health(
         breakers=tuple(gate.breaker.snapshot() for gate in gates.known().values()),
         cooldowns=gates.cooldowns.snapshot(),
         limits=gates.limiter.health(),
         shared=link.status() if link is not None else None,
+        hooks=hooks.health() if hooks is not None else (),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..accounting.prices.vendors import Priced
+from ..accounting.request_terms import fields_of_table
 from ..config import (
     Candidate as Entry,
     GroupConfig,
@@ -77,11 +79,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         name: ``provider/model``, as traces show it.
         entry: Its place in the configuration.
         provider: The adapter.
-        kind: Under which its prices are looked up: the provider's plugin, or its vendor.
+        priced: Under which its prices are looked up: the provider's plugin, or its vendor, and
+            the model's name there.
         unsupported: What becomes of parts of the request that it can't do.
         capabilities: What the model can do.
         max_tokens: The longest answer: the call's, else the entry's, else the group's.
         usual_headers: What the provider's own table has its SDK send with everything.
+        usual_fields: What that table adds to every request's body.
         api_key: The provider's own key, where the configuration has it.
         credential: A key for this call only, in its place.
         place: Where in its pool it stands; ``None`` where the pool is not ordered anew.
@@ -90,11 +94,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     entry: Entry
     provider: Provider
-    kind: str
+    priced: Priced
     unsupported: Unsupported
     capabilities: Capabilities
     max_tokens: int | None
     usual_headers: Mapping[str, str] = {}
+    usual_fields: Mapping[str, Any] = {}
     api_key: Secret | None = None
     credential: Secret | None = None
     place: Place | None = None
@@ -192,11 +197,12 @@ def candidates_of(
             name=name,
             entry=entry,
             provider=provider,
-            kind=providers.kind(settings),
+            priced=providers.priced(settings, entry.model),
             unsupported=settings.unsupported,
             capabilities=capabilities,
             max_tokens=longest,
             usual_headers=_headers(settings),
+            usual_fields=fields_of_table(settings),
             api_key=settings.api_key,
             credential=credentials.get(entry.provider),
         )

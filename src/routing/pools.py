@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,12 +11,14 @@ import msgspec
 from ..accounting.cost import cost_of
 from ..clock import Clock
 from ..completion import Usage
+from ..plugins import Plugins
 from .gates import Gates, Visit
 from .plan import Candidate, Place
 from .strategies import Hint, Member, PoolContext, SessionAffinity, Strategy, strategy_for
+from .strategies.names import GROUP
 
 if TYPE_CHECKING:
-    from ..config import Pool
+    from ..config import GroupConfig, Pool
     from .costing import Costing
 
 __all__ = ["Pools"]
@@ -43,9 +45,21 @@ class Pools:
         self._costing = costing
         self._clock = clock
         self._draw = draw
+        self._plugins = Plugins(GROUP)
         self._affinity = SessionAffinity()
         # By the pool itself, which a configuration keeps for as long as it lives.
         self._strategies: dict[int, tuple[Pool, Strategy]] = {}
+
+    def prepare(self, groups: Iterable[GroupConfig]) -> None:
+        """Make the strategies of other packages, so that a broken one shows at the start.
+
+        Raises:
+            PluginError: It can't be imported, fails, or makes something else.
+        """
+        for group in groups:
+            for pool in group.chain:
+                if len(pool.candidates) > 1 and not self._plugins.is_own(pool.strategy):
+                    self._strategy(pool)
 
     def order(
         self,
@@ -99,7 +113,14 @@ class Pools:
     def _strategy(self, pool: Pool) -> Strategy:
         known = self._strategies.get(id(pool))
         if known is None:
-            known = self._strategies[id(pool)] = pool, strategy_for(pool.strategy, self._draw)
+            made = strategy_for(
+                pool.strategy,
+                self._draw,
+                pool=pool.group,
+                members=tuple(map(str, pool.candidates)),
+                plugins=self._plugins,
+            )
+            known = self._strategies[id(pool)] = pool, made
         return known[1]
 
     def _member(
@@ -115,6 +136,7 @@ class Pools:
             saving=self._saving(candidate) if "saving" in needs else None,
             capacity=(self._gates.capacity(candidate) if "capacity" in needs else None),
             ready=gate.breaker.state in {"closed", "ramping"},
+            model=candidate.name,
             candidate=candidate,
         )
 

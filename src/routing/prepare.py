@@ -92,6 +92,7 @@ class Preparer:
         self._books = books
         self._costing = books.costing
         self._pools = Pools(gates, books.costing, clock, draw)
+        self._pools.prepare(config.groups.values())
         self._numbers = itertools.count(1)
         self._lifecycle = lifecycle
         self._settler = Settler(clock)

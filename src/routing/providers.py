@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from ..config import BUILT_IN, Config, ProviderConfig
+from ..accounting.prices.vendors import Priced, priced_model
+from ..config import BUILT_IN, Config, Finding, ProviderConfig
+from ..config.backend import LITELLM
 from ..errors import PluginError, SwitchgearError
 from ..providers.base import Provider, ProviderSettings
 from ..providers.closing import to_the_end
+from ..providers.litellm_settings import as_litellm
 from ..providers.registry import Registry
 from ..providers.scrub import scrub
 
 __all__ = ["Providers"]
+
+_log = logging.getLogger("switchgear.routing")
 
 
 class Providers:
@@ -39,6 +45,7 @@ class Providers:
         self._config = config
         self._registry = registry
         self._made: dict[str, tuple[Provider, ProviderConfig]] = {}
+        self._lost: dict[str, tuple[str, ...]] = {}
         # For `client`, which threads beside the loop's may ask for.
         self._lock = threading.Lock()
         for name, provider in (given or {}).items():
@@ -61,13 +68,19 @@ class Providers:
                     made = self._made[name] = self._make(self._config.provider(name))
         return made
 
-    def kind(self, settings: ProviderConfig) -> str:
-        """The name under which its prices are looked up."""
+    def priced(self, settings: ProviderConfig, model: str) -> Priced:
+        """The names under which a model's prices are looked up."""
         kind = self._kinds.get(settings.name)
         if kind is None:
             kind = self._priced_as(settings) if self._priced_as is not None else settings.plugin
             self._kinds[settings.name] = kind
-        return kind
+        if settings.plugin != LITELLM:
+            return Priced(kind, model)
+        return priced_model(kind, model, settings.options.get("vendor"))
+
+    def repriced(self) -> None:
+        """The price table is another one: look again whose prices hold."""
+        self._kinds.clear()
 
     def knows(self, name: str) -> bool:
         """There is a provider of that name."""
@@ -76,6 +89,10 @@ class Providers:
     def names(self) -> tuple[str, ...]:
         """The configured ones, and those made since."""
         return tuple(sorted({*self._config.providers, *self._made}))
+
+    def findings(self) -> list[Finding]:
+        """What the tables of the providers made so far say that has no effect with LiteLLM."""
+        return [Finding("warning", "", line) for lost in self._lost.values() for line in lost]
 
     def prepare(self, names: Iterable[str]) -> None:
         """Make these now, so that a mistake in their settings shows at the start.
@@ -120,7 +137,20 @@ class Providers:
             models=settings.models,
         )
         try:
-            return self._registry.create(described), settings
+            made = self._registry.create(described)
+            if settings.backend == "litellm":
+                # Its own plugin was made all the same, to check the table.
+                described, lost = as_litellm(described)
+                made = self._registry.create(described)
+                self._tell(settings.name, lost)
         except SwitchgearError as exc:
-            scrub(exc, settings.api_key)
+            scrub(exc, settings.api_key, described.api_key)
             raise
+        return made, settings
+
+    def _tell(self, name: str, lost: tuple[str, ...]) -> None:
+        """Say once what a provider's table asks for in vain."""
+        if name not in self._lost:
+            for line in lost:
+                _log.warning("%s", line)
+        self._lost[name] = lost

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..accounting.budgets.applied import Rules
 from ..accounting.budgets.budgets import Budgets
-from ..accounting.budgets.watch import BudgetEvent
 from ..accounting.ledger.ledger import Ledger
-from ..accounting.prices.table import prices_over
+from ..accounting.prices.table import default_prices
 from ..accounting.prices.vendors import vendor_of
 from ..accounting.tokens.counter import TokenCounter
 from ..clock import Clock, SystemClock
@@ -23,14 +21,16 @@ from ..config import Config
 from ..providers.base import Capabilities, Provider
 from ..providers.registry import Registry
 from .books import Books
-from .breaker_values import BreakerChange
 from .call import RoutedCall
 from .costing import Costing
 from .health import Health, health_of
+from .hooks.making import hooks_of
 from .lifecycle import Lifecycle
-from .options import CallOptions
+from .listeners import BudgetListener, Listener, Listeners
+from .options import CallOptions, positive
 from .plan import plugin_fault
 from .prepare import Preparer
+from .pricing import Pricing, pricing_of
 from .providers import Providers
 from .sharing import gates_of
 from .streaming import CompletionStream
@@ -43,14 +43,6 @@ if TYPE_CHECKING:
     from .cached import CachedCalls
 
 __all__ = ["BudgetListener", "Listener", "Router"]
-
-Listener: TypeAlias = Callable[[BreakerChange], object]
-"""Told of a circuit's change."""
-
-BudgetListener: TypeAlias = Callable[[BudgetEvent], object]
-"""Told of what happens to a budget."""
-
-_log = logging.getLogger("switchgear.routing")
 
 
 class Router:
@@ -66,9 +58,12 @@ class Router:
         prices: The price table; the one that comes with the package by default.
         clock: Time.
         draw: Random numbers, for the jitter of back-offs.
+        hooks: Asked before attempts and told of them, after those of the configuration. The router
+            closes them.
 
     Raises:
-        ConfigError: A provider that a group names is not rightly configured.
+        ConfigError: A provider that a group names is not rightly configured, or a hook is none.
+        PluginError: A strategy, a store or a hook that the configuration names is broken.
     """
 
     def __init__(
@@ -80,22 +75,29 @@ class Router:
         prices: PriceTable | None = None,
         clock: Clock | None = None,
         draw: random.Random | None = None,
+        hooks: Iterable[object] = (),
     ) -> None:
         clock = clock or SystemClock()
         self._config = config
         self._clock = clock
         self._lifecycle = Lifecycle()
-        table = prices_over(config.pricing.tables, prices)
+        self._hooks = hooks_of(config.hooks, hooks)
+        self._listeners = Listeners(self._hooks, clock)
+        self._tokens = TokenCounter()
+        costing = self._costing = Costing(prices or default_prices(), self._tokens, clock)
         self._providers = Providers(
             config,
             registry or Registry(),
             providers,
-            priced_as=lambda settings: vendor_of(settings.plugin, settings.base_url, table),
+            priced_as=lambda settings: vendor_of(
+                settings.plugin, settings.base_url, costing.prices, settings.options.get("vendor")
+            ),
         )
-        self._tokens = TokenCounter()
-        self._listeners: list[Listener] = []
-        self._budget_listeners: list[BudgetListener] = []
-        self._gates, self._sharing = gates_of(config, clock, self._tell)
+        self._pricing = pricing_of(
+            config.pricing, prices, self._reprice, lifecycle=self._lifecycle, clock=clock
+        )
+        self._gates, self._sharing = gates_of(config, clock, self._listeners.circuit)
+        self._listeners.watch(self._gates, self._sharing.link if self._sharing else None)
         rules = Rules(config.budgets)
         self._ledger = Ledger(
             config.ledger, clock=clock, ask=lambda: rules.counted, rules=tuple(rules.counted)
@@ -104,12 +106,11 @@ class Router:
             rules,
             self._ledger,
             clock,
-            on_event=self._tell_of_budget,
+            on_event=self._listeners.budget,
             # What is kept in memory is one process's own, and so are its budgets.
             link=self._sharing.link if self._sharing and self._ledger.lasting else None,
         )
-        costing = Costing(table, self._tokens, clock)
-        self._books = Books(self._ledger, self._budgets, costing, clock)
+        self._books = Books(self._ledger, self._budgets, costing, clock, self._hooks)
         self._preparer = Preparer(
             config,
             self._providers,
@@ -180,6 +181,8 @@ class Router:
             LifecycleError: The router is closed, or belongs to another loop or process.
         """
         self._enter()
+        if self._pricing is not None:
+            await self._priced(self._pricing, positive(options, "timeout", self._config.timeout))
         call = self._preparer.prepare(model, messages, options)
         if self._cached is not None:
             return await self._cached.complete(call, self._preparer.cache_terms(options))
@@ -202,6 +205,8 @@ class Router:
             InvalidRequestError: The request is wrong. Everything else is raised by the stream.
         """
         self._enter()
+        if self._pricing is not None:
+            self._pricing.check()
         call = self._preparer.prepare(model, messages, options, stream=True)
         opened, closed = self._streams.add, self._streams.discard
         if self._cached is not None:
@@ -232,6 +237,8 @@ class Router:
             AllProvidersFailedError: Every candidate failed.
         """
         self._enter()
+        if self._pricing is not None:
+            await self._priced(self._pricing, positive(options, "timeout", self._config.timeout))
         call = self._preparer.prepare_embedding(model, inputs, dimensions, options)
         return await call.run()
 
@@ -247,6 +254,8 @@ class Router:
             AllProvidersFailedError: The provider was asked, and failed.
         """
         self._enter()
+        if self._pricing is not None:
+            await self._priced(self._pricing, positive(options, "timeout", self._config.timeout))
         call = self._preparer.prepare(model, messages, options, booked=False)
         return await call.count_tokens(self._tokens)
 
@@ -275,12 +284,13 @@ class Router:
             raise plugin_fault(provider, None, exc) from exc
 
     def health(self) -> Health:
-        """How every candidate stands that has been asked: circuits, cooldowns, rate limits.
+        """How every candidate stands that has been asked, and how hooks do.
 
         ``print(router.health())`` is for a person, ``to_dict()`` for a machine. No I/O.
         """
         sharing = self._sharing
-        return health_of(self._gates, sharing.link if sharing is not None else None)
+        link = sharing.link if sharing is not None else None
+        return health_of(self._gates, link, self._hooks)
 
     def cache_stats(self) -> CacheStats:
         """What the response cache did in this process; zeros where there is none. No I/O."""
@@ -351,14 +361,7 @@ class Router:
             listener: Called on the event loop with a ``BudgetEvent``; it must not block. What it
                 raises is logged and goes no further.
         """
-        self._budget_listeners.append(listener)
-
-    def _tell_of_budget(self, event: BudgetEvent) -> None:
-        for listener in self._budget_listeners:
-            try:
-                listener(event)
-            except Exception:  # noqa: BLE001 - somebody else's code
-                _log.exception("a listener failed on %s", event)
+        self._listeners.of_budgets.append(listener)
 
     def on_change(self, listener: Listener) -> None:
         """Have it told whenever a circuit changes; what it raises is logged and goes no further.
@@ -366,14 +369,7 @@ class Router:
         Args:
             listener: Called on the event loop with a ``BreakerChange``; it must not block.
         """
-        self._listeners.append(listener)
-
-    def _tell(self, change: BreakerChange) -> None:
-        for listener in self._listeners:
-            try:
-                listener(change)
-            except Exception:  # noqa: BLE001 - somebody else's code
-                _log.exception("a listener failed on %s", change)
+        self._listeners.of_circuits.append(listener)
 
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do, as its adapter declares it and the configuration overrides.
@@ -421,6 +417,8 @@ class Router:
         """
         self._lifecycle.close()
         self._gates.close()
+        if self._pricing is not None:
+            self._pricing.close()
         for stream in tuple(self._streams):
             await stream.aclose()
         try:
@@ -433,8 +431,34 @@ class Router:
                 try:
                     await self._books.aclose()
                 finally:
-                    if self._sharing is not None:
-                        await self._sharing.aclose()
+                    try:
+                        if self._sharing is not None:
+                            await self._sharing.aclose()
+                    finally:
+                        if self._hooks is not None:
+                            await self._hooks.aclose()
+
+    async def ready(self) -> None:
+        """Wait for what must be known before the first call: the prices of price sources.
+
+        Every call but a stream waits for it by itself, and ``async with`` does.
+
+        Raises:
+            ConfigError: Prices of the configuration's own are wrong.
+            PluginError: A price source failed that is not ``optional``.
+            LifecycleError: The router is closed, or belongs to another loop or process.
+        """
+        self._enter()
+        if self._pricing is not None:
+            await self._priced(self._pricing, None)
+
+    async def _priced(self, pricing: Pricing, timeout: float | None) -> None:
+        await pricing.wait(timeout)
+        self._pricing = None
+
+    def _reprice(self, table: PriceTable) -> None:
+        self._costing.prices = table
+        self._providers.repriced()
 
     def _enter(self) -> None:
         """Called where a call begins.
@@ -449,7 +473,7 @@ class Router:
             self._cached.start()
 
     async def __aenter__(self) -> Self:
-        self._enter()
+        await self.ready()
         return self
 
     async def __aexit__(

@@ -10,6 +10,7 @@ from ..errors import MalformedResponseError
 from ..messages import Message, Text
 from ..request import ChatRequest
 from ..structured import parse_structured
+from .costing import STATED
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -63,6 +64,9 @@ class Settler:
             if charge.tier:
                 line += f" in the tier {charge.tier!r}"
             warnings = (*warnings, f"{line}; add it to the price table")
+        elif charge.price == STATED:
+            line = f"price: {usd(charge.cost)} USD by LiteLLM's own table, unchecked"
+            warnings = (*warnings, f"{line}; add {candidate.name} to the price table")
         return Completion(
             id=reply.id,
             message=Message("assistant", reply.parts),

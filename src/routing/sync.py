@@ -78,6 +78,7 @@ class SyncRouter:
         """Ask for one answer, delta by delta, in a ``with`` block; see :meth:`Router.stream`."""
 
         async def begin() -> CompletionStream:
+            await self._router.ready()
             return self._router.stream(model, messages, **options)
 
         return SyncCompletionStream(self._loop.run(begin()), self._loop, self)

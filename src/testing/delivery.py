@@ -231,7 +231,12 @@ async def _stall(player: _Player, fault: BrokenReply) -> web.StreamResponse:
     return player.response
 
 
-async def _no_terminal(player: _Player, _fault: BrokenReply) -> web.StreamResponse:
+async def _no_terminal(player: _Player, fault: BrokenReply) -> web.StreamResponse:
+    if not fault.before_headers and player.reply.stream:
+        await player.headers()
+        await _until(player, _offset(player.reply, fault))
+        await player.response.write_eof()
+        return player.response
     player.reply.frames = [
         frame for frame in player.reply.frames if not (frame.terminal and player.reply.stream)
     ]

@@ -242,9 +242,9 @@ class Fault:
 
     @staticmethod
     def no_terminal(**fields: Any) -> BrokenReply:
-        """A stream that ends, properly framed, without its last event.
+        """A stream that ends, properly framed, without its last event, or where `fields` say.
 
-        That is `message_stop`, `[DONE]` or `done: true`.
+        The last event is `message_stop`, `[DONE]` or `done: true`.
         """
         return BrokenReply(kind="no_terminal", **fields)
 

@@ -33,8 +33,11 @@ class _Scripted(msgspec.Struct, frozen=True):
 class SimulatedProvider:
     """One vendor inside a `SimulatedProviders`. All methods may be called from any thread."""
 
-    def __init__(self, wire: Wire, root: str, dead_root: str) -> None:
+    def __init__(
+        self, wire: Wire, root: str, dead_root: str, connections: Callable[[], int] = lambda: 0
+    ) -> None:
         self._wire = wire
+        self._connections = connections
         self._root = root
         self._dead_root = dead_root
         self._lock = threading.Lock()
@@ -130,6 +133,11 @@ class SimulatedProvider:
                 msg = f"{self.name} has seen no request"
                 raise LookupError(msg)
             return self._requests[-1]
+
+    @property
+    def open_connections(self) -> int:
+        """TCP connections to its server that are open now, idle ones and neighbours' included."""
+        return self._connections()
 
     def reset(self) -> None:
         """Forget requests, script, handler and settings."""

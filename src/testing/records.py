@@ -18,11 +18,11 @@ class RecordedRequest(msgspec.Struct, kw_only=True, eq=False):
     `body` is the parsed JSON (None for a GET or a body that is no JSON; `raw` has the bytes).
     Header names are lower case. `path` begins behind the provider's name, `full_path` has it.
     `received_at` is `time.monotonic()`. `vendor` is the name of the simulated provider that was
-    asked, `kind` its wire format, `endpoint` one of `messages, count_tokens, models, chat,
-    responses, embeddings, tags, show, version`. `status` is None until the headers went out;
-    `disconnected` says that the client left before the end; `finished` that nothing more happens to
-    this request. `refused` is the message of the vendor-side check that the request failed, None
-    where it passed.
+    asked, `kind` its wire format, `endpoint` what the format's `Wire` calls the path: at those
+    built in one of `messages, count_tokens, models, chat, responses, embeddings, tags, show,
+    version`. `status` is None until the headers went out; `disconnected` says that the client left
+    before the end; `finished` that nothing more happens to this request. `refused` is the message
+    of the vendor-side check that the request failed, None where it passed.
     """
 
     vendor: str

@@ -19,6 +19,7 @@ __all__ = [
     "estimate_tokens",
     "hex_id",
     "json_reply",
+    "merged",
     "new_id",
     "pieces_of",
     "pretty",
@@ -33,7 +34,11 @@ _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """A piece of a body that is written at once: an event, a line, a whole JSON body."""
+    """A piece of a body that is written at once: an event, a line, a whole JSON body.
+
+    `content` says that it carries something of the answer, `terminal` that it ends a stream: faults
+    such as `no_terminal` and `cut(after_chunks=...)` go by them.
+    """
 
     data: bytes
     content: bool = False

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,7 +16,7 @@ from .catalogue import WIRES
 from .dispatch import Dispatcher
 from .provider import SimulatedProvider
 from .records import RecordedRequest
-from .wire import Settings
+from .wire import Settings, Wire
 
 __all__ = ["SimulatedProviders"]
 
@@ -34,6 +34,10 @@ class SimulatedProviders:
     >>> with SimulatedProviders() as simulated:  # doctest: +SKIP
     ...     client = anthropic.Anthropic(base_url=simulated.anthropic.base_url, api_key="any")
     ...     simulated.anthropic.script(Fault.overloaded(), Answer(text="Hello."))
+
+    Args:
+        wires: Further vendors by name, each a subclass of `Wire`; `add` adds one to a running
+            server.
     """
 
     anthropic: SimulatedProvider
@@ -44,7 +48,8 @@ class SimulatedProviders:
     vertex: SimulatedProvider
     compatible: SimulatedProvider
 
-    def __init__(self) -> None:
+    def __init__(self, *, wires: Mapping[str, type[Wire]] | None = None) -> None:
+        self._lasting: dict[str, type[Wire]] = {**WIRES, **(wires or {})}
         self._providers: dict[str, SimulatedProvider] = {}
         self._changed = threading.Condition()
         self._dispatcher = Dispatcher(self._providers, self._notify)
@@ -69,8 +74,8 @@ class SimulatedProviders:
         self._dead.bind((_HOST, 0))
         self._root = f"http://{_HOST}:{listener.getsockname()[1]}"
         self._dead_root = f"http://{_HOST}:{self._dead.getsockname()[1]}"
-        for kind in WIRES:
-            self.add(kind, name=kind)
+        for name, wire in self._lasting.items():
+            self.add(wire, name=name)
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(listener, ready), name="simulated-providers", daemon=True
@@ -174,15 +179,25 @@ class SimulatedProviders:
         """All providers by name."""
         return dict(self._providers)
 
-    def add(self, kind: str, *, name: str) -> SimulatedProvider:
-        """Another provider of a kind (`openai`, ...) under its own name, with its own script.
+    def add(self, kind: str | type[Wire], *, name: str) -> SimulatedProvider:
+        """Another provider under its own name, with its own script.
 
-        It is also an attribute: after `add("openai", name="backup")` there is `simulated.backup`.
+        Args:
+            kind: A built-in wire format (`"openai"`, ...), or a `Wire` subclass of one's own.
+            name: The first part of its paths. It is also an attribute: after
+                `add("openai", name="backup")` there is `simulated.backup`.
+
+        Raises:
+            ValueError: There is no such kind.
         """
-        if kind not in WIRES:
-            msg = f"no simulated provider of kind {kind!r}; there are {', '.join(WIRES)}"
-            raise ValueError(msg)
-        provider = SimulatedProvider(WIRES[kind](name, Settings()), self._root, self._dead_root)
+        if isinstance(kind, str):
+            if kind not in WIRES:
+                msg = f"no simulated provider of kind {kind!r}; there are {', '.join(WIRES)}"
+                raise ValueError(msg)
+            kind = WIRES[kind]
+        provider = SimulatedProvider(
+            kind(name, Settings()), self._root, self._dead_root, lambda: self.open_connections
+        )
         self._providers[name] = provider
         if not hasattr(type(self), name):
             setattr(self, name, provider)
@@ -200,7 +215,7 @@ class SimulatedProviders:
         asyncio.run_coroutine_threadsafe(self._drop_all(), loop).result(_START_TIMEOUT)
         self._dispatcher.stopping = False
         for name, provider in list(self._providers.items()):
-            if name in WIRES:
+            if name in self._lasting:
                 provider.reset()
             else:
                 del self._providers[name]

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from .answers import Answer, RateLimits, TokenUsage
-from .faults import ErrorReply
+from .faults import ErrorReply, Fault
 from .records import RecordedRequest
-from .rendering import Frame, Json, Reply, estimate_tokens
+from .rendering import Frame, Json, Reply, estimate_tokens, sse
 
 __all__ = ["Ask", "Settings", "Spent", "Wire", "retry_after_headers", "rfc3339", "usage_of"]
 
@@ -56,10 +56,28 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wire:
-    """One vendor's wire format. Subclasses override what differs; nothing here is asynchronous."""
+    """One vendor's wire format, for a server that plays the vendor.
+
+    Subclass it to simulate a vendor that is not built in: `route`, `ask`, `render` and `error` must
+    be written, the rest has defaults that do for a plain JSON API with server-sent events.
+    `SimulatedProviders(wires={"acme": AcmeWire})` or `simulated.add(AcmeWire, name="acme")` puts it
+    on the loopback port, with scripts, faults, records and all. Nothing here is asynchronous, and
+    everything runs on the simulator's thread.
+
+    Attributes:
+        kind: The name of the format.
+        base_path: What a base URL has behind the provider's name, such as `/v1`.
+        generating: The endpoints, as `route` names them, whose requests take an entry of a script
+            that names no endpoint.
+        name: This provider's name.
+        settings: Its switches; `check` and `authenticate` honour them.
+    """
 
     kind: ClassVar[str]
     base_path: ClassVar[str] = ""
+    generating: ClassVar[frozenset[str]] = frozenset(
+        {"messages", "chat", "responses", "embeddings"}
+    )
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
@@ -71,23 +89,42 @@ class Wire:
         self.spent = Spent()
 
     def route(self, call: RecordedRequest) -> bool:
-        """Fill in the record's endpoint, model and stream flag; False for an unknown path."""
+        """Fill in the record's endpoint, model and stream flag; False for an unknown path.
+
+        Also the place to give it a `request_id`, if the vendor has such a thing.
+        """
         raise NotImplementedError
 
     def authenticate(self, call: RecordedRequest) -> ErrorReply | None:
-        """The vendor's refusal of the credentials, when a key is required."""
-        raise NotImplementedError
+        """The vendor's refusal of the credentials, when a key is required.
+
+        By default the key must be in some header, alone or behind a scheme, and in no URL.
+        """
+        key = self.settings.require_key
+        sent = (value.rpartition(" ")[2] for value in call.headers.values())
+        return None if any(each == key for each in sent) else Fault.authentication()
 
     def check(self, call: RecordedRequest) -> ErrorReply | None:
-        """The vendor's refusal of the request, None where it would accept it."""
-        raise NotImplementedError
+        """The vendor's refusal of the request, None where it would accept it.
+
+        By default only a model outside `settings.models` is refused.
+        """
+        known = self.settings.models
+        if known is not None and call.model and call.model not in known:
+            return Fault.model_not_found()
+        return None
 
     def ask(self, call: RecordedRequest) -> Ask:
         """The request in neutral form, for default answers."""
         raise NotImplementedError
 
     def render(self, call: RecordedRequest, answer: Answer) -> Reply:
-        """The answer as this vendor sends it."""
+        """The answer as this vendor sends it, streamed where `call.stream` says so.
+
+        `json_reply`, `sse_reply`, `sse`, `pieces_of`, `split_json` and `usage_of` do most of it.
+        In a stream the frames that carry something of the answer are marked `content`, and the one
+        that says that the answer is complete `terminal`.
+        """
         raise NotImplementedError
 
     def error(self, call: RecordedRequest, problem: ErrorReply) -> Reply:
@@ -95,16 +132,21 @@ class Wire:
         raise NotImplementedError
 
     def stream_error(self, call: RecordedRequest, problem: ErrorReply, sequence: int) -> Frame:
-        """The error as an event inside a stream that began well, behind `sequence` other events."""
-        raise NotImplementedError
+        """The error as an event inside a stream that began well, behind `sequence` other events.
+
+        By default a server-sent event with the body of `error`.
+        """
+        del sequence
+        body = b"".join(frame.data for frame in self.error(call, problem).frames)
+        return sse(msgspec.json.decode(body), terminal=True)
 
     def headers(self, call: RecordedRequest) -> dict[str, str]:
-        """Headers of every answer: request id, rate limits."""
-        raise NotImplementedError
+        """Headers of every answer: request id, rate limits. By default only `x-request-id`."""
+        return {"x-request-id": call.request_id} if call.request_id else {}
 
     def generates(self, call: RecordedRequest) -> bool:
         """Whether scripts apply to this endpoint without being told so."""
-        return call.endpoint in {"messages", "chat", "responses", "embeddings"}
+        return call.endpoint in self.generating
 
     def remaining(self) -> tuple[int, int, int]:
         """What is left of requests, input tokens and output tokens."""

@@ -69,7 +69,7 @@ class Wayward:
         await self._meet()
         self.kept.pop(key, None)
 
-    async def stats(self) -> StoreStats:
+    def stats(self) -> StoreStats:
         return StoreStats(len(self.kept))
 
     async def aclose(self) -> None:
@@ -97,7 +97,7 @@ async def test_a_store_that_works_is_as_if_nobody_stood_before_it(
     assert await guard.put(b"other", b"x", 1)
     await guard.delete(KEY)
     assert store.kept == {b"other": b"x"}
-    assert await guard.stats() == StoreStats(1)
+    assert guard.stats() == StoreStats(1)
 
 
 async def test_a_failure_is_a_miss_one_warning_and_a_pause(

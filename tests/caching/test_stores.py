@@ -86,7 +86,7 @@ async def test_the_least_lately_used_makes_room(small: CacheStore) -> None:
     await small.get(A)
     await small.put(D, b"y" * 10_000, 60)
     assert [await small.get(key) is not None for key in (A, B, C, D)] == [True, False, True, True]
-    stats = await small.stats()
+    stats = small.stats()
     assert (stats.entries, stats.evicted) == (3, 1)
     assert stats.bytes is not None
     assert 30_000 <= stats.bytes <= 32_000
@@ -145,7 +145,7 @@ async def test_what_has_expired_makes_room_first(
     await store.put(C, b"x" * 10_000, 10)
     clock.time += 11
     await store.put(D, b"x" * 10_000, 1000)
-    stats = await store.stats()
+    stats = store.stats()
     assert (stats.entries, stats.evicted) == (2, 0)
     assert await store.get(A) is not None
 
@@ -250,7 +250,9 @@ async def test_several_processes_share_a_file_and_its_bound(tmp_path: Path, open
     other = sqlite3.connect(path)
     ((size, count),) = other.execute("SELECT SUM(size), COUNT(*) FROM entry")
     other.close()
-    stats = await opened(f"sqlite:{path}").stats()
+    store = opened(f"sqlite:{path}")
+    await store.open()
+    stats = store.stats()
     assert (stats.bytes, stats.entries) == (size, count), "the sums are those of the entries"
     assert size <= 200_000
     assert path.stat().st_size < 1_000_000

@@ -202,6 +202,12 @@ def test_asking_for_what_is_not_there_names_what_is() -> None:
         config.provider("opnai")
 
 
+@pytest.mark.parametrize("plugin", ["azure-openai", "openai-compatible", "bedrock", "litellm"])
+def test_a_plugin_that_needs_a_table_is_built_in_all_the_same(plugin: str) -> None:
+    config = load({"providers": {"mine": {"plugin": plugin}}})
+    assert not [each for each in check(config) if "not a built-in one" in each.message]
+
+
 def test_check_tells_what_is_hardly_meant() -> None:
     config = load(
         {

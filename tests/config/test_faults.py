@@ -12,7 +12,7 @@ from switchgear.config import (
     Config,
     check,
 )
-from switchgear.config.unavailable import GROUP_KEYS, SECTIONS
+from switchgear.config.unavailable import SECTIONS
 from switchgear.errors import ConfigError
 from tests.config.helpers import KEY, chain, faults, load, the_fault
 
@@ -207,13 +207,6 @@ def test_every_fault_is_reported_at_once() -> None:
 def test_a_section_that_is_not_served_is_never_ignored(section: str) -> None:
     place, message = the_fault({section: {}})
     assert place == section
-    assert "not available in this version" in message
-
-
-@pytest.mark.parametrize("key", sorted(GROUP_KEYS))
-def test_a_group_key_that_is_not_served_is_never_ignored(key: str) -> None:
-    place, message = the_fault(chain("openai/m", **{key: True}))
-    assert place == f"groups.g.{key}"
     assert "not available in this version" in message
 
 

@@ -18,7 +18,7 @@ from tests.config.helpers import KEY, KEYS
 TOUR = Path(__file__).parents[2] / "examples" / "switchgear.toml"
 VARIABLES = {
     **KEYS,
-    **dict.fromkeys(("ANTHROPIC_OAUTH_TOKEN", "AZURE_AD_TOKEN"), KEY),
+    **dict.fromkeys(("ANTHROPIC_OAUTH_TOKEN", "AZURE_AD_TOKEN", "ACME_TOKEN"), KEY),
     **dict.fromkeys(("BEDROCK_ACCESS_KEY", "BEDROCK_SECRET_KEY", "BEDROCK_SESSION_TOKEN"), KEY),
 }
 # Tables whose names are the user's.
@@ -28,10 +28,14 @@ NAMED = {
     ("groups",),
     ("limits",),
     ("cache", "groups"),
+    ("pricing", "sources"),
+    ("hooks",),
 }
 # A Python callable can't stand in TOML; the tour says so.
 ONLY_PYTHON = {"azure_ad_token_provider"}
 PLUGINS = ("anthropic", "openai", "azure", "bedrock", "vertex", "ollama", "embedded")
+# Its options have a module of their own, beside what sends them.
+MODULES = {"litellm": "litellm_request"}
 
 
 @pytest.fixture
@@ -84,9 +88,22 @@ def test_every_common_key_of_a_provider_occurs(whole: Path) -> None:
     assert not {*_KNOWN} - {key for table in tables for key in table}
 
 
-@pytest.mark.parametrize("plugin", [*PLUGINS, "openai_compatible"])
+@pytest.mark.parametrize("path", [("hooks",), ("pricing", "sources")])
+def test_every_key_of_what_a_plugin_reads_occurs(whole: Path, path: tuple[str, ...]) -> None:
+    config = Config.from_file(whole, environ=VARIABLES)
+    tables = tomllib.loads(whole.read_text())
+    for key in path:
+        tables = tables[key]
+    found = [*config.hooks.values()] if path == ("hooks",) else [*config.pricing.sources]
+    own = {*found[0].__struct_fields__} - {"name", "options"}
+    assert own <= {key for table in tables.values() for key in table}
+    assert all(each.options for each in found)
+
+
+@pytest.mark.parametrize("plugin", [*PLUGINS, "openai_compatible", "litellm"])
 def test_every_option_of_every_plugin_occurs_and_is_right(whole: Path, plugin: str) -> None:
-    options = import_module(f"switchgear.providers.{plugin}")._Options
+    module = import_module(f"switchgear.providers.{MODULES.get(plugin, plugin)}")
+    options = module.Options if plugin in MODULES else module._Options
     known = {field.encode_name for field in msgspec.structs.fields(options)}
     name = {"azure": "azure-openai", "openai_compatible": "openai-compatible"}.get(plugin, plugin)
     config = Config.from_file(whole, environ=VARIABLES)
@@ -103,5 +120,5 @@ def test_all_plugins_of_the_package_are_looked_at() -> None:
     from switchgear.providers.registry import Registry
 
     own = {name.replace("-", "_") for name in Registry(third_party=False).names()}
-    assert own <= {*PLUGINS, "openai_compatible", "azure_openai"}
+    assert own <= {*PLUGINS, *MODULES, "openai_compatible", "azure_openai"}
     assert {*BUILT_IN} <= {*PLUGINS}

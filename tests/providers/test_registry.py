@@ -15,6 +15,7 @@ BUILT_IN = {
     "azure-openai",
     "bedrock",
     "embedded",
+    "litellm",
     "ollama",
     "openai",
     "openai-compatible",

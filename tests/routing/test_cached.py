@@ -105,14 +105,25 @@ async def test_without_the_table_every_call_is_made() -> None:
 async def test_the_router_counts_what_the_cache_did() -> None:
     provider = claude(Scripted(reply=scripted_reply("hello"), delay=1), "hello", DOWN)
     async with caching(provider, cache={"ttl": 60, "stale_if_error": 600}) as router:
-        assert router.cache_stats() == CacheStats()
+        assert router.cache_stats() == CacheStats(entries=0, bytes=0, evicted=0)
         await asyncio.gather(router.complete("g", "hi"), router.complete("g", "hi"))
         await router.complete("g", "hi")
         await router.complete("g", "hi", cache="skip")
         await asyncio.sleep(100)
         await router.complete("g", "hi")
         stats = router.cache_stats()
-    assert stats == CacheStats(misses=1, joined=1, hits=1, stale=1, stored=1, saved=3 * COST)
+    assert stats == CacheStats(
+        misses=1,
+        joined=1,
+        hits=1,
+        stale=1,
+        stored=1,
+        saved=3 * COST,
+        entries=1,
+        bytes=stats.bytes,
+        evicted=0,
+    )
+    assert stats.bytes
 
 
 async def test_without_a_cache_it_did_nothing() -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from switchgear.routing.breaker_values import BreakerSettings
 from switchgear.routing.stats import Flight
-from switchgear.routing.strategies.base import Member, PoolContext
+from switchgear.routing.strategies.base import Member, PoolContext, StrategySettings
 from switchgear.routing.strategies.latency import Latency
 from switchgear.routing.strategies.least_busy import LeastBusy
 
@@ -46,7 +46,8 @@ def first_of(replica: Replica, strategy: type, *names: str) -> str:
     stats = {name: known.get(name) or replica.join(name)[1] for name in names}
     members = [Member(name=name, stats=each) for name, each in stats.items()]
     context = PoolContext(now=replica.clock.monotonic(), pool="p")
-    return str(strategy(random.Random(1)).order(members, context)[0].name)
+    settings = StrategySettings(name="s", draw=random.Random(1))
+    return str(strategy(settings).order(members, context)[0].name)
 
 
 def test_a_replica_that_has_called_nobody_knows_who_is_fast(world: World) -> None:

@@ -19,9 +19,9 @@ from .records import Attempt, Violation
 from .run import Outcome, simulate
 from .scenario import scenario_of
 
-# Half of what `make simulate` goes through, so that a whole run of the tests stays short.
-SEEDS = 1000
-BLOCKS = 16
+# A third of what `make simulate` goes through, so that a whole run of the tests stays short.
+SEEDS = 640
+BLOCKS = 10
 FIRST = int(os.environ.get("SIMULATION_FIRST_SEED", "0"))
 
 

@@ -162,8 +162,6 @@ class Vendor:
 
     def _refuse(self, script: Script, call: RecordedRequest, behaviour: str, at: float) -> None:
         fault, error = _FAULTS[behaviour]
-        if behaviour == "content_filter" and self.plan.kind == "anthropic":
-            error = "InvalidRequestError"  # it has no word for it, only a message
         reply = self._wire.error(call, fault)
         script.status = reply.status
         script.headers = {"request-id": call.request_id, "content-type": "application/json"}

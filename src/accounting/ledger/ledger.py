@@ -36,7 +36,7 @@ from .place import place_of
 from .recovery import adopt_dead
 from .row import Row
 from .store import Counted, Store
-from .stores import open_store
+from .stores import check_plugin, open_store
 
 __all__ = ["BookedListener", "Ledger"]
 
@@ -77,6 +77,7 @@ class Ledger:
 
     Raises:
         ConfigError: The configuration's URL names no ledger.
+        PluginError: The plugin that serves it can't be imported.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Ledger:
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         place = place_of(config, base)
+        if store is None:
+            check_plugin(place.url)
         self._make = store or functools.partial(open_store, place.url)
         self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._place = place

@@ -15,6 +15,7 @@ import msgspec
 from ...config.hiding import is_secret_parameter, without_password
 from ...config.ledger import LedgerConfig
 from ...errors import ConfigError
+from ...plugins import OWN, Plugins
 
 __all__ = ["MEMORY", "Place", "place_of"]
 
@@ -22,6 +23,7 @@ MEMORY: Final = "memory:"
 _PASSWORD: Final = re.compile(r"(?<=://)([^:@/]*):.*(?=@)", re.DOTALL)
 _VARIABLE: Final = "SWITCHGEAR_LEDGER"
 _SERVERS: Final = ("postgresql://", "postgres://")
+_GROUP: Final = "switchgear.ledger_stores"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -50,7 +52,11 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def place_of(
-    config: LedgerConfig, base: Path | None = None, environ: Mapping[str, str] = os.environ
+    config: LedgerConfig,
+    base: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    plugins: Plugins | None = None,
 ) -> Place:
     """Where the ledger of a configuration lies. Looks at no file.
 
@@ -58,6 +64,7 @@ def place_of(
         config: The ``[ledger]`` table.
         base: The configuration's folder, for relative paths; ``None`` for the working directory.
         environ: Where ``SWITCHGEAR_LEDGER`` is looked up.
+        plugins: Who serves other schemes than the library's; the installed ones by default.
 
     Raises:
         ConfigError: A URL that names no kind of ledger.
@@ -67,8 +74,12 @@ def place_of(
     own = _absolute(config.journal, folder) if config.journal else None
     if url == MEMORY:
         return Place(MEMORY, MEMORY, None)
-    if url.startswith(_SERVERS):
-        name = _name_of(url)
+    scheme, colon, _ = url.partition(":")
+    # Only then: to look at the installed packages takes milliseconds.
+    foreign = colon and scheme not in OWN[_GROUP] and scheme in (plugins or Plugins(_GROUP))
+    if foreign or url.startswith(_SERVERS):
+        # What identifies a database in another package's URL, only that package knows.
+        name = without_password(url) if foreign else _name_of(url)
         parent = own or _state_folder() / "journal"
         return Place(url, name, parent / _digest(name))
     if not url:

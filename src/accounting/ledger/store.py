@@ -15,6 +15,12 @@ transaction that books the row: row first, release second.
 **Authority.** Whether an amount may be leased is decided here, by `claim`. Where a fleet has shared
 state, that decides instead (`hand_over`), and only what it granted is written down (`lengthen`).
 
+**What must hold**, of every store: a transaction is durable when its method returns, and seen by
+every other process that opens the same database; a row is booked once by its ``id``, and a batch
+once by its writer and number, however often it comes; leases outlive their holder and end only by
+being spent, given back, trimmed or adopted, never by a clock; a counter counts every row that
+matches it, whichever process booked it; amounts are integers up to 2⁶³ and sums of them exact.
+
 **Rules.** What is counted is registered in the database, so that a process whose configuration
 does not have a budget counts for those whose does. A counter that is looked at for the first time
 starts with the sum of the rows that were booked before its rule was registered.
@@ -22,11 +28,12 @@ starts with the sum of the rows that were booked before its rule was registered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
+from ...config.hiding import without_password
 from .row import Row
 
 __all__ = [
@@ -35,6 +42,8 @@ __all__ = [
     "Counted",
     "Grant",
     "HandedOver",
+    "LedgerStoreFactory",
+    "LedgerStoreSettings",
     "Need",
     "Refused",
     "SpendQuery",
@@ -42,6 +51,30 @@ __all__ = [
     "Standing",
     "Store",
 ]
+
+
+class LedgerStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store is made from.
+
+    Attributes:
+        url: As the configuration has it, its scheme being the plugin's name. It may hold a
+            password, which a store shows nowhere, errors included.
+    """
+
+    url: str
+
+    @property
+    def rest(self) -> str:
+        """The URL behind its scheme and the colon."""
+        return self.url.partition(":")[2]
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without a password, fit to be shown."""
+        return without_password(self.url)
+
+    def __repr__(self) -> str:
+        return f"LedgerStoreSettings(url={self.shown_url!r})"
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -187,7 +220,13 @@ class SpendSum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """A ledger's database."""
+    """A ledger's database.
+
+    One of another package is an entry point of the group ``switchgear.ledger_stores``, its name the
+    scheme of the URLs that it serves: a :data:`LedgerStoreFactory`. A ledger makes several at once
+    of one URL, each for a thread of its own: one books, others read. What a store raises that is
+    no :class:`~switchgear.LedgerError` is taken for one; attempts wait in the journal meanwhile.
+    """
 
     def open(self) -> None:
         """Connect, and bring the tables to this version.
@@ -335,3 +374,7 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of the database. Safe to call twice."""
+
+
+LedgerStoreFactory: TypeAlias = Callable[[LedgerStoreSettings], Store]
+"""Makes a store of the database that a URL names. It does no I/O: :meth:`Store.open` does."""

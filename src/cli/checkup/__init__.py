@@ -36,6 +36,7 @@ def checks_for(case: Case) -> tuple[Check, ...]:
         Check("configuration", "file", configuration.loads),
         Check("configuration", "findings", configuration.findings),
         Check("configuration", "plugins", configuration.plugins),
+        Check("configuration", "extensions", configuration.extensions),
         Check("configuration", "price tables", configuration.price_tables),
         Check("configuration", "agents", configuration.agents),
         Check("configuration", "environment", configuration.overrides),

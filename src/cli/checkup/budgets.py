@@ -200,6 +200,7 @@ def _is_about(rule: BudgetRule, entry: Candidate) -> bool:
 def _worst(case: Case, group: GroupConfig, entry: Candidate) -> Worst | Unbounded | None:
     """The most that the shortest call of an entry can cost."""
     from ...accounting.bounds import worst_case
+    from ...accounting.request_terms import fields_of_table
     from ...accounting.tokens.counter import TokenCounter
     from ...messages import Message
     from ...request import ChatRequest
@@ -209,12 +210,13 @@ def _worst(case: Case, group: GroupConfig, entry: Candidate) -> Worst | Unbounde
     except SwitchgearError:
         return None
     can = provider.capabilities(entry.model)
+    priced = case.priced(entry)
     return worst_case(
         ChatRequest(messages=(Message(role="user", content="Hi"),)),
-        kind=case.kind(entry.provider),
-        model=entry.model,
+        kind=priced.kind,
+        model=priced.model,
         max_tokens=entry.max_tokens or group.max_tokens,
-        extra=entry.extra,
+        extra={**fields_of_table(settings), **entry.extra},
         headers={**settings.options.get("headers", {}), **entry.extra_headers},
         context_window=can.context_window,
         max_output_tokens=can.max_output_tokens,

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from ...config import Config
 from ...config.hiding import secrets_in
 from ...credentials import Secret, hide
@@ -18,8 +20,9 @@ from ...errors import SwitchgearError
 if TYPE_CHECKING:
     from ...accounting.ledger.place import Place
     from ...accounting.prices.table import PriceTable
+    from ...accounting.prices.vendors import Priced
     from ...clock import Clock
-    from ...config import Candidate
+    from ...config import Candidate, PricingConfig
     from ...errors import ConfigError
     from ...routing.providers import Providers
     from .database import LedgerLook
@@ -95,21 +98,27 @@ class Case:
 
         return Providers(self.config, Registry())
 
+    @property
+    def pricing(self) -> PricingConfig:
+        """What is said of prices; without sources where nothing outside is asked."""
+        pricing = self.config.pricing
+        return msgspec.structs.replace(pricing, sources=()) if self.offline else pricing
+
     @cached_property
     def prices(self) -> PriceTable:
         """The prices in force; the package's own where those of the configuration are wrong."""
-        from ...accounting.prices.table import default_prices, prices_over
+        from ...accounting.prices.sources import prices_of
+        from ...accounting.prices.table import default_prices
 
         with contextlib.suppress(SwitchgearError):
-            return prices_over(self.config.pricing.tables)
+            return prices_of(self.pricing)
         return default_prices()
 
-    def kind(self, name: str) -> str:
-        """Under which name a provider's prices are looked up."""
-        from ...accounting.prices.vendors import vendor_of
+    def priced(self, entry: Candidate) -> Priced:
+        """Under which names the prices of a chain's entry are looked up."""
+        from ...accounting.prices.vendors import priced_as
 
-        settings = self.config.providers[name]
-        return vendor_of(settings.plugin, settings.base_url, self.prices)
+        return priced_as(self.config.providers[entry.provider], entry.model, self.prices)
 
     def used(self) -> dict[str, list[Candidate]]:
         """The entries of all chains by their provider, each model once."""
@@ -221,6 +230,9 @@ class Case:
                 found.append(settings.api_key)
             found += map(Secret, _masked(settings.options))
         config = self.config
+        options = [hook.options for hook in config.hooks.values()]
+        options += [source.options for source in config.pricing.sources]
+        found += (Secret(each) for table in options for each in _masked(table))
         addresses = [config.ledger.url, self.environ.get("SWITCHGEAR_LEDGER", ""), config.state.url]
         if config.cache is not None:
             addresses.append(config.cache.url)

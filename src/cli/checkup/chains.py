@@ -38,7 +38,7 @@ async def model(case: Case, entry: Candidate) -> list[Result]:
     except SwitchgearError:
         return []  # told under "configuration"
     can = provider.capabilities(entry.model)
-    price = case.prices.lookup(case.kind(entry.provider), entry.model, case.today)
+    price = case.prices.lookup(*case.priced(entry), case.today)
     models = await _listed(case, entry)
     wrong = _presence(case, entry, settings.plugin, models)
     wrong += _age(case, entry, settings.plugin, listed=bool(models) and not wrong)
@@ -145,7 +145,7 @@ def _absent(entry: Candidate, plugin: str, models: tuple[str, ...]) -> Result:
 
 
 def _age(case: Case, entry: Candidate, plugin: str, *, listed: bool) -> list[Result]:
-    info = case.prices.info(case.kind(entry.provider), entry.model)
+    info = case.prices.info(*case.priced(entry))
     if info is None or info.retires is None:
         return []
     left = info.retires - case.today
@@ -170,9 +170,9 @@ def _age(case: Case, entry: Candidate, plugin: str, *, listed: bool) -> list[Res
 def _price(case: Case, entry: Candidate, price: Price | None) -> list[Result]:
     if price is not None:
         return []
-    kind = case.kind(entry.provider)
+    kind, name = case.priced(entry)
     remedy = f"write what a million tokens cost (0 on a server of your own): [pricing.prices.{kind}"
-    remedy += f'.models."{entry.model}"] prices = {{ input = …, output = … }}'
+    remedy += f'.models."{name}"] prices = {{ input = …, output = … }}'
     if case.config.pricing.unpriced == "refuse":
         why = 'unpriced = "refuse": this step of the chain is never taken'
         return [error(f"{entry} has no price", why, remedy)]

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from ...config import Finding
     from .case import Case
 
-__all__ = ["agents", "as_result", "findings", "loads", "overrides", "plugins", "price_tables"]
+__all__ = [
+    "agents",
+    "as_result",
+    "extensions",
+    "findings",
+    "loads",
+    "overrides",
+    "plugins",
+    "price_tables",
+]
 
 _USUAL_FILE: Final = "switchgear.toml"
 _PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -72,19 +81,52 @@ def plugins(case: Case) -> Iterator[Result]:
             yield error(
                 exc.message, remedy="`switchgear providers` lists the plugins that are there"
             )
+    for finding in case.providers.findings():
+        yield as_result(finding)
+
+
+def extensions(case: Case) -> Iterator[Result]:
+    """Whether the strategies and hooks of other packages that are named can be had."""
+    from ...plugins import Plugins
+
+    named = {
+        ("switchgear.hooks", hook.plugin, f"hooks.{name}.plugin")
+        for name, hook in case.config.hooks.items()
+    } | {
+        ("switchgear.strategies", group.strategy, f"groups.{name}.strategy")
+        for name, group in case.config.groups.items()
+    }
+    for kind, plugin, where in sorted(named):
+        found = Plugins(kind)
+        if found.is_own(plugin):
+            continue
+        try:
+            found.load(plugin, where=where)
+        except SwitchgearError as exc:
+            remedy = "`switchgear plugins` lists the plugins that are there"
+            yield error(exc.message, "no router starts with it", remedy)
+        else:
+            yield ok(f"{where}: {found.named(plugin)}")
 
 
 def price_tables(case: Case) -> Iterator[Result]:
     """Whether prices of one's own can be used."""
-    from ...accounting.prices.table import prices_over
+    from ...accounting.prices.sources import prices_of
 
-    if not case.config.pricing.tables:
+    pricing = case.pricing
+    if case.config.pricing.sources and not pricing.sources:
+        yield note("price sources were not asked", "--offline")
+    if not pricing.tables and not pricing.sources:
         return
     try:
-        prices_over(case.config.pricing.tables)
+        prices_of(pricing)
     except SwitchgearError as exc:
         yield error(exc.message, "no router starts with it", "mend [pricing]")
-    else:
+        return
+    if pricing.sources:
+        names = ", ".join(source.name for source in pricing.sources)
+        yield ok(f"prices of {names} are laid over the package's table")
+    if pricing.tables:
         yield ok("prices of your own are laid over the package's table")
 
 

@@ -62,7 +62,10 @@ def look_at_ledger(case: Case) -> LedgerLook:
         why = "hard budgets start anew with every process, and each process has its own"
         remedy = 'name a file or a server in [ledger] url ("sqlite:PATH", "postgresql://…")'
         return LedgerLook(results=(warning(what, why, remedy),))
-    return _look_at_file(place, case) if place.local else _look_at_server(place, case)
+    if place.local:
+        return _look_at_file(place, case)
+    known = place.url.startswith(("postgresql:", "postgres:"))
+    return _look_at_server(place, case) if known else _look_at_other(place, case)
 
 
 # A file
@@ -230,3 +233,21 @@ def _asked(place: Place, case: Case) -> LedgerLook:
             )
         )
     return LedgerLook(there=bool(made), readable=readable, results=tuple(results))
+
+
+# Of another package
+
+
+def _look_at_other(place: Place, case: Case) -> LedgerLook:
+    """What a plugin serves can only be asked by opening it, which may make its tables."""
+    from ...accounting.ledger.stores import open_store
+
+    if case.offline:
+        return LedgerLook(results=(note(f"{place.name} was not asked", "--offline"),))
+    try:
+        store = open_store(place.url)
+    except LedgerError as exc:
+        remedy = "`switchgear plugins` lists the plugins that are there"
+        return LedgerLook(results=(error(exc.message, remedy=remedy),))
+    store.close()
+    return LedgerLook(there=True, readable=True, results=(ok(f"{place.name}: it opens"),))

@@ -37,6 +37,7 @@ _SDKS: Final = {
     "azure-openai": "openai",
     "bedrock": "anthropic",
     "embedded": "xllamacpp",
+    "litellm": "litellm",
     "ollama": "ollama",
     "openai": "openai",
     "openai-compatible": "openai",
@@ -78,7 +79,7 @@ async def provider(case: Case, name: str) -> list[Result]:
 def _software(settings: ProviderConfig) -> str:
     """The plugin and what it stands on."""
     plugin = settings.plugin
-    sdk = _SDKS.get(plugin)
+    sdk = _SDKS.get(plugin if settings.backend == "native" else settings.backend)
     if sdk is not None:
         try:
             stands = f"{sdk} {version(sdk)}"

@@ -52,6 +52,8 @@ def answer_form(request: ChatRequest, capabilities: Capabilities, notes: Unexpre
     if wanted is None:
         return AnswerForm()
     if wanted.kind == "json" or wanted.schema is None:
+        if not capabilities.json_object:
+            notes.meaning("response_format", "this model is not to be asked for any JSON object")
         # An open schema makes the arguments of a forced tool come out empty now and then. Today's
         # models obey the words, and only the guarantee is missing.
         notes.approximate("response_format", "asked for in words: there is no mode for any object")

@@ -11,6 +11,7 @@ from ...messages import Tool, ToolChoice
 from ...request import ChatRequest
 from ..anthropic_models import Traits
 from ..base import Call, Capabilities
+from ..denied import without_denied
 from ..history import own
 from ..unsupported import Unexpressed
 from .anthropic_answer import AnswerForm, answer_form
@@ -75,8 +76,8 @@ def encode(
         UnsupportedParameterError: The request asks for something that this model can't do.
         InvalidRequestError: The request can't be put into the API's form.
     """
-    request = call.request
     notes = Unexpressed(call.unsupported, provider, call.model)
+    request = without_denied(call.request, capabilities, notes)
     talk = conversation(request.messages, traits, notes)
     form = answer_form(request, capabilities, notes)
     body: dict[str, Any] = {"model": call.model, "messages": talk.turns}

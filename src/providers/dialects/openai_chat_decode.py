@@ -14,6 +14,7 @@ from ..wire import WireResponse
 from . import Encoded
 from .counts import word
 from .openai_chat_quirks import AUTHOR
+from .openai_chat_thinking import reasoning_of
 from .openai_chat_usage import usage_of
 from .openai_chat_values import (
     Choice,
@@ -25,7 +26,7 @@ from .openai_chat_values import (
     split,
 )
 
-__all__ = ["decode", "details_text", "read_completion"]
+__all__ = ["call_native", "decode", "details_text", "read_completion"]
 
 _DECODER = msgspec.json.Decoder(Completion)
 
@@ -103,6 +104,16 @@ def read_completion(
     return answer
 
 
+def call_native(item: WrittenCall) -> Native | None:
+    """What of a call only its own vendor reads."""
+    data: dict[str, Any] = {}
+    if item.extra_content:
+        data["extra_content"] = item.extra_content
+    if isinstance(item.provider_specific_fields, dict) and item.provider_specific_fields:
+        data["provider_specific_fields"] = item.provider_specific_fields
+    return Native(AUTHOR, data) if data else None
+
+
 def details_text(details: list[dict[str, Any]] | None) -> str:
     """What may be read of OpenRouter's reasoning details."""
     texts = (item.get("text") or item.get("summary") for item in details or ())
@@ -115,7 +126,9 @@ def _said(message: Said, hidden: str) -> tuple[Part, ...]:
     thought, text = split(message.content)
     readable = message.reasoning_content or message.reasoning or thought
     details = message.reasoning_details
-    if details:
+    if signed := reasoning_of(message.thinking_blocks):
+        parts.extend(signed)
+    elif details:
         native = Native(AUTHOR, {"reasoning_details": details})
         parts.append(Reasoning(readable or details_text(details), native))
     elif readable:
@@ -160,7 +173,7 @@ def _call(item: WrittenCall, index: int) -> ToolCall:
         data: dict[str, Any] = {"custom": {"name": item.custom.name, "input": given}}
         arguments = msgspec.json.encode({"input": given}).decode()
         return ToolCall(call_id, item.custom.name or "", arguments, Native(AUTHOR, data))
-    native = Native(AUTHOR, {"extra_content": item.extra_content}) if item.extra_content else None
+    native = call_native(item)
     name = item.function.name if item.function is not None else None
     arguments = arguments_text(item.function.arguments if item.function is not None else None)
     return ToolCall(call_id, name or "", arguments or "{}", native)

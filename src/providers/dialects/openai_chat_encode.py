@@ -15,7 +15,7 @@ from ..base import Call, Capabilities
 from ..history import own
 from ..unsupported import Unexpressed
 from . import Encoded
-from .openai_chat_messages import add_instruction, write_messages
+from .openai_chat_messages import add_instruction, cache_control, write_messages
 from .openai_chat_quirks import AUTHOR, ChatQuirks
 from .strict_schema import bound_schema
 
@@ -51,7 +51,7 @@ def encode(
         if quirks.stream_usage:
             body["stream_options"] = {"include_usage": True}
     _knobs(body, call, capabilities, quirks, notes)
-    tools = _tools(request.tools, capabilities, notes)
+    tools = _tools(request.tools, capabilities, quirks, notes)
     if tools:
         body["tools"] = tools
     _tool_use(body, request, capabilities, notes)
@@ -112,16 +112,22 @@ def _knobs(
             body[knob] = value
 
 
-def _tools(tools: Sequence[Tool], capabilities: Capabilities, notes: Unexpressed) -> list[Body]:
+def _tools(
+    tools: Sequence[Tool], capabilities: Capabilities, quirks: ChatQuirks, notes: Unexpressed
+) -> list[Body]:
     if tools and not capabilities.tools:
         notes.meaning("tools")
         return []
     written: list[Body] = []
+    marks = quirks.cache_control and capabilities.prompt_cache
     for tool in tools:
-        if tool.cache is not None:
+        if tool.cache is not None and not marks:
             notes.knob("cache", "a tool takes no mark for the prompt's cache here")
         if tool.native is None:
-            written.append(_function(tool))
+            function = _function(tool)
+            if tool.cache is not None and marks:
+                function["cache_control"] = cache_control(tool.cache)
+            written.append(function)
         elif own(tool.native, AUTHOR):
             written.append(tool.native.data)
         else:

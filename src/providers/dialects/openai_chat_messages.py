@@ -27,8 +27,9 @@ from ..base import Capabilities
 from ..history import foreign, own, with_valid_ids
 from ..unsupported import Unexpressed
 from .openai_chat_quirks import AUTHOR, ChatQuirks
+from .openai_chat_thinking import block_of
 
-__all__ = ["add_instruction", "write_messages"]
+__all__ = ["add_instruction", "cache_control", "write_messages"]
 
 # OpenAI refuses ids of more than 40 characters; the set of characters is what vendors use.
 _ANY_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,40}")
@@ -64,6 +65,11 @@ def add_instruction(written: list[Block], text: str, role: str) -> None:
         first["content"] = f"{content}\n\n{text}" if content else text
     else:
         content.append({"type": "text", "text": text})
+
+
+def cache_control(ttl: CacheTtl) -> Block:
+    """Anthropic's mark for the prompt's cache."""
+    return {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
 
 
 class _Writer:
@@ -176,6 +182,9 @@ class _Writer:
     def _marked(self, block: Block, cache: CacheTtl | None) -> Block:
         if cache is None:
             return block
+        if self._quirks.cache_control and self._capabilities.prompt_cache:
+            block["cache_control"] = cache_control(cache)
+            return block
         if not self._quirks.cache_breakpoints:
             self._notes.knob("cache", "this model's prompts take no marks for their cache")
             return block
@@ -232,7 +241,7 @@ class _Writer:
         optional = {"refusal": refusal, "tool_calls": calls}
         block.update((key, value) for key, value in optional.items() if value)
         if said or block.keys() <= {"role", "content", "annotations"}:
-            block["content"] = said
+            block["content"] = self._marked_text(message) or said
         self._reasoning(thought, block)
         self._name(message, block)
         self.written.append(block)
@@ -240,8 +249,15 @@ class _Writer:
     def _said(self, part: Text, block: Block) -> None:
         if part.native is not None:
             self._own_fields(part.native, block)
-        if part.cache is not None:
+        if part.cache is not None and not self._quirks.cache_control:
             self._notes.knob("cache", "an assistant message takes no mark for the prompt's cache")
+
+    def _marked_text(self, message: Message) -> list[Block]:
+        """The text in blocks, where one of them bears a mark that can be expressed."""
+        texts = [part for part in message.parts if isinstance(part, Text)]
+        if not self._quirks.cache_control or all(part.cache is None for part in texts):
+            return []
+        return [self._marked({"type": "text", "text": part.text}, part.cache) for part in texts]
 
     def _own_fields(self, native: Native, block: Block) -> None:
         """What this API wrote goes back as it came: annotations, and audio by its id."""
@@ -275,12 +291,26 @@ class _Writer:
                 self._notes.note(foreign("the signature of a tool call", part.native))
             else:
                 call["extra_content"] = data["extra_content"]
+        if "provider_specific_fields" in data:
+            if self._quirks.call_fields:
+                call["provider_specific_fields"] = data["provider_specific_fields"]
+            else:
+                self._notes.note(foreign("the vendor's own fields of a tool call", part.native))
         return call
+
+    def _signed(self, thought: Sequence[Reasoning], block: Block) -> list[Reasoning]:
+        """Gives Anthropic its own thinking back; what is left is not Anthropic's."""
+        signed = [own_block for part in thought if (own_block := block_of(part)) is not None]
+        if signed:
+            block["thinking_blocks"] = signed
+        return [part for part in thought if block_of(part) is None]
 
     def _reasoning(self, thought: Sequence[Reasoning], block: Block) -> None:
         quirks = self._quirks
         readable = ""
         details: list[Any] = []
+        if quirks.thinking_blocks:
+            thought = self._signed(thought, block)
         for part in thought:
             if part.native is None:
                 readable += part.text

@@ -32,6 +32,10 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True):
             (annotations, audio, signatures, custom calls). Strict ones refuse the whole request.
         file_ids: It keeps uploaded files.
         cache_breakpoints: Blocks of the prompt take marks for its cache.
+        cache_control: Blocks and tools take Anthropic's mark for the prompt's cache.
+        thinking_blocks: Anthropic's signed thinking goes back, in LiteLLM's ``thinking_blocks``.
+        call_fields: A tool call takes back LiteLLM's ``provider_specific_fields``, where Gemini's
+            signatures travel.
         openai_models: Its models are OpenAI's, and what they take depends on the effort.
         known_as: OpenAI's name of the model, where a deployment has one of its own.
     """
@@ -48,5 +52,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True):
     extra_fields: bool = True
     file_ids: bool = False
     cache_breakpoints: bool = False
+    cache_control: bool = False
+    thinking_blocks: bool = False
+    call_fields: bool = False
     openai_models: bool = False
     known_as: str | None = None

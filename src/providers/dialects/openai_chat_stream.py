@@ -18,8 +18,9 @@ from ..wire import WireResponse
 from . import Encoded
 from .counts import word
 from .openai_chat_calls import CallKeys
-from .openai_chat_decode import decode, details_text
+from .openai_chat_decode import call_native, decode, details_text
 from .openai_chat_quirks import AUTHOR
+from .openai_chat_thinking import ThinkingPieces
 from .openai_chat_usage import usage_of
 from .openai_chat_values import (
     Audio,
@@ -75,6 +76,7 @@ class ChatDecoder(SseDecoder):
         self._region = region
         self._keys = CallKeys()
         self._hidden: set[int] = set()
+        self._thinking = ThinkingPieces()
         self._custom: dict[int, list[str]] = {}
         self._details: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
@@ -199,6 +201,9 @@ class ChatDecoder(SseDecoder):
     def _said(self, said: Said, events: list[StreamEvent]) -> None:
         thought, text = split(said.content)
         thought = said.reasoning_content or said.reasoning or thought
+        if said.thinking_blocks:
+            events += self._thinking.add(said.thinking_blocks, self.assembler)
+            thought = ""
         if said.reasoning_details:
             for item in said.reasoning_details:
                 _add_detail(self._details, item)
@@ -243,8 +248,7 @@ class ChatDecoder(SseDecoder):
             # A call needs an id to be answered, and it comes with its first piece.
             call_id = call_id or f"call_{self.assembler.calls}"
         _emit(events, self.assembler.tool_call(key, id=call_id, name=name, arguments=arguments))
-        if piece.extra_content:
-            native = Native(AUTHOR, {"extra_content": piece.extra_content})
+        if (native := call_native(piece)) is not None:
             self.assembler.set_native("tool", key, native)
 
     def _is_said(self, key: int, arguments: str) -> bool:

@@ -40,7 +40,7 @@ class Custom(msgspec.Struct, frozen=True, gc=False):
 
 
 class WrittenCall(msgspec.Struct, frozen=True):
-    """A tool call, or a piece of one."""
+    """A tool call, or a piece of one. LiteLLM adds what only the vendor's own models read."""
 
     index: int | None = None
     id: str | None = None
@@ -48,6 +48,7 @@ class WrittenCall(msgspec.Struct, frozen=True):
     function: Function | None = None
     custom: Custom | None = None
     extra_content: dict[str, Any] | None = None
+    provider_specific_fields: Any = None
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -68,7 +69,10 @@ class Audio(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A message, or a delta of one. Cloudflare's JSON mode sends the answer parsed already."""
+    """A message, or a delta of one.
+
+    Cloudflare's JSON mode sends the answer parsed already. ``thinking_blocks`` are LiteLLM's.
+    """
 
     content: str | list[Content] | dict[str, Any] | None = None
     refusal: str | None = None
@@ -77,6 +81,7 @@ class Said(msgspec.Struct, frozen=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[dict[str, Any]] | None = None
+    thinking_blocks: Any = None
     annotations: list[dict[str, Any]] | None = None
     images: list[dict[str, Any]] | None = None
     audio: Audio | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -11,7 +12,15 @@ import msgspec
 from ...accounting.money import Pico
 from ..stats import CandidateStats
 
-__all__ = ["Hint", "Member", "Ordering", "PoolContext", "Strategy"]
+__all__ = [
+    "Hint",
+    "Member",
+    "Ordering",
+    "PoolContext",
+    "Strategy",
+    "StrategyFactory",
+    "StrategySettings",
+]
 
 Hint: TypeAlias = Literal["price", "saving", "capacity"]
 """A field of :class:`Member` that costs something to fill in."""
@@ -31,6 +40,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         capacity: The part of its rate limit that is left, 0 to 1; ``None`` where no limit is known.
         ready: It would be admitted now: no open breaker, no cooldown. Only a hint, so that the
             others are put last; whoever sends must still ask.
+        model: Who it is, ``provider/model``; empty where nobody said.
         candidate: What the member stands for; strategies leave it alone.
     """
 
@@ -41,6 +51,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     saving: Pico | None = None
     capacity: float | None = None
     ready: bool = True
+    model: str = ""
     candidate: Any = None
 
 
@@ -61,20 +72,44 @@ class PoolContext(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 256
 
 
+class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy is made from.
+
+    Attributes:
+        name: The strategy, as the configuration calls it.
+        pool: The group in which the pool stands.
+        members: Its candidates as they are written, ``provider/model`` each.
+        draw: Random numbers: the router's own source, so that a seeded one repeats everything.
+    """
+
+    name: str
+    pool: str = ""
+    members: tuple[str, ...] = ()
+    draw: random.Random
+
+
 class Strategy(Protocol):
     """Puts a pool in the order in which it is tried. One instance serves one pool, for good.
 
-    Attributes:
-        needs: The hints that it reads; others may be left out.
+    A strategy of another package is an entry point of the group ``switchgear.strategies``: a
+    :data:`StrategyFactory`. Calls survive it: where it raises, or answers with anything but every
+    member exactly once, the written order holds, and that is logged once for each pool.
     """
 
-    needs: ClassVar[frozenset[Hint]]
+    @property
+    def needs(self) -> frozenset[Hint]:
+        """The hints that it reads; others may be left out. An attribute will do."""
 
     def order(self, pool: Sequence[Member], context: PoolContext) -> Sequence[Member]:
         """Every member exactly once, the one to be tried first in front.
 
-        It does not wait, and it takes microseconds: this is on every call's way.
+        It does not wait, and it takes microseconds: this is on every call's way. The members that
+        it is given may be fewer than the pool has: those that can serve the request.
         """
+
+
+StrategyFactory: TypeAlias = Callable[[StrategySettings], Strategy]
+"""Makes the strategy of one pool."""
 
 
 class Ordering(abc.ABC):

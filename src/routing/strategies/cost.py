@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
 
-from .base import Hint, Member, Ordering, PoolContext
+from .base import Hint, Member, Ordering, PoolContext, StrategySettings
 from .least_busy import by_rank
 
 __all__ = ["Cost"]
@@ -17,14 +16,14 @@ class Cost(Ordering):
     Equal prices (two free local servers) go by load, then by weight, then by lot.
 
     Args:
-        draw: Random numbers, for ties.
+        settings: Where its random numbers come from, for ties.
     """
 
     __slots__ = ("_draw",)
     needs = frozenset[Hint]({"price"})
 
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, settings: StrategySettings) -> None:
+        self._draw = settings.draw
 
     def _order(self, pool: list[Member], context: PoolContext) -> list[Member]:
         prices = [math.inf if member.price is None else member.price for member in pool]

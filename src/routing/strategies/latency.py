@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
-from .base import Member, Ordering, PoolContext
+from .base import Member, Ordering, PoolContext, StrategySettings
 from .expectation import expected_seconds, with_failures
 
 __all__ = ["Latency", "scores_of"]
@@ -22,13 +20,13 @@ class Latency(Ordering):
     Weights have no part in it.
 
     Args:
-        draw: Random numbers.
+        settings: Where its random numbers come from.
     """
 
     __slots__ = ("_draw",)
 
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, settings: StrategySettings) -> None:
+        self._draw = settings.draw
 
     def _order(self, pool: list[Member], context: PoolContext) -> list[Member]:
         scores = scores_of(pool, context)

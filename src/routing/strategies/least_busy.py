@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from .base import Member, Ordering, PoolContext
+from .base import Member, Ordering, PoolContext, StrategySettings
 from .expectation import with_failures
 
 __all__ = ["LeastBusy", "by_rank"]
@@ -17,13 +17,13 @@ class LeastBusy(Ordering):
     see ``with_failures``.
 
     Args:
-        draw: Random numbers, for ties.
+        settings: Where its random numbers come from, for ties.
     """
 
     __slots__ = ("_draw",)
 
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, settings: StrategySettings) -> None:
+        self._draw = settings.draw
 
     def _order(self, pool: list[Member], context: PoolContext) -> list[Member]:
         return by_rank(pool, [0.0] * len(pool), context, self._draw)

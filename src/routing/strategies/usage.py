@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
-from .base import Hint, Member, Ordering, PoolContext
+from .base import Hint, Member, Ordering, PoolContext, StrategySettings
 from .least_busy import by_rank
 
 __all__ = ["Usage"]
@@ -17,14 +15,14 @@ class Usage(Ordering):
     by weight, then by lot.
 
     Args:
-        draw: Random numbers, for ties.
+        settings: Where its random numbers come from, for ties.
     """
 
     __slots__ = ("_draw",)
     needs = frozenset[Hint]({"capacity"})
 
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, settings: StrategySettings) -> None:
+        self._draw = settings.draw
 
     def _order(self, pool: list[Member], context: PoolContext) -> list[Member]:
         spent = [0.0 if member.capacity is None else 1.0 - member.capacity for member in pool]

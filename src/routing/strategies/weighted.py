@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
-from .base import Member, Ordering, PoolContext
+from .base import Member, Ordering, PoolContext, StrategySettings
 
 __all__ = ["Weighted"]
 
@@ -21,13 +19,13 @@ class Weighted(Ordering):
     had falls to the others in their proportions. Weight 0 comes last, in the order written.
 
     Args:
-        draw: Random numbers.
+        settings: Where its random numbers come from.
     """
 
     __slots__ = ("_credits", "_draw")
 
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, settings: StrategySettings) -> None:
+        self._draw = settings.draw
         # By name: weights of turns that each has coming. No larger than the pool.
         self._credits: dict[str, float] = {}
 

