@@ -36,9 +36,10 @@ simulate: $(VENV)/.dev  ## run the router in seeded worlds under virtual time (S
 
 # In CI the same attacks run in small. Here: 8 processes with 200 calls each, killed and restarted, on
 # SQLite and PostgreSQL, and a fleet of 6 whose Redis is lost again and again.
-attack: $(VENV)/.dev  ## attack hard budgets and shared limits at full size (some ten minutes)
+attack: $(VENV)/.dev  ## attack budgets, limits and streams at full size (some twelve minutes)
 	@SWITCHGEAR_FULL=1 SWITCHGEAR_FLEET_SECONDS=60 $(PY) -m pytest tests/integration \
-		tests/routing/limits/test_fleet_faults.py tests/routing/limits/test_demand.py $(ARGS)
+		tests/routing/limits/test_fleet_faults.py tests/routing/limits/test_demand.py \
+		tests/wire/test_stream_contract_sockets.py $(ARGS)
 
 lint: lint-style lint-format lint-types lint-floors  ## check style, format, types and the floors
 

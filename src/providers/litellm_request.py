@@ -23,25 +23,12 @@ from .litellm_models import (
     is_local,
     quirks_of,
 )
-from .options import capabilities_for, check_options
+from .options import ModelOptions, capabilities_for, check_options
 from .unsupported import Unexpressed
 
 __all__ = ["Asked", "Options", "Table", "without_unsupported"]
 
-_CAPABILITIES = (
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "json_object",
-    "images",
-    "files",
-    "audio",
-    "reasoning",
-    "prompt_cache",
-    "sampling",
-    "context_window",
-    "max_output_tokens",
-)
+_CAPABILITIES = (*ModelOptions.__struct_fields__, "prompt_cache")
 
 _RETRIES = "the router repeats, and counts what it repeats"
 _FALLBACKS = "the router chooses who answers"
@@ -151,7 +138,7 @@ _KNOBS = (
 _MEANINGS = ("tools", "tool_choice", "response_format")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of ``[providers.NAME]`` with the plugin ``litellm``.
 
     Attributes:
@@ -162,9 +149,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ``vertex_project``.
         schema: How an answer is kept to a schema: by the vendor, by a forced tool, or not at all.
         local: It runs on this machine, and sends nothing on.
+        prompt_cache: Cache marks mean something to its models.
 
-    The others say what its models can do, see ``Capabilities``, where the ``models`` table does not
-    say it of one model.
+    What else its models can do is said as in ``ModelOptions``.
     """
 
     vendor: str | None = None
@@ -172,19 +159,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     params: Mapping[str, Any] = {}
     schema: Literal["native", "tool", "none"] | msgspec.UnsetType | None = msgspec.UNSET
     local: bool | None = None
-
-    tools: bool | None = None
-    tool_choice: bool | None = None
-    parallel_tool_calls: bool | None = None
-    json_object: bool | None = None
-    images: bool | None = None
-    files: bool | None = None
-    audio: bool | None = None
-    reasoning: bool | None = None
     prompt_cache: bool | None = None
-    sampling: frozenset[str] | None = None
-    context_window: int | None = None
-    max_output_tokens: int | None = None
 
 
 class _Unshown(str):

@@ -18,6 +18,7 @@ from ..config.hiding import names_credential
 from ..config.values import FrozenDict
 from ..credentials import Secret
 from .base import ProviderSettings
+from .options import ModelOptions
 
 __all__ = ["as_litellm"]
 
@@ -25,22 +26,7 @@ _NO_KEY: Final = "no-key"
 """What a server without keys is sent: LiteLLM would otherwise send it OpenAI's."""
 
 # What both understand under the same name.
-_SAME: Final = frozenset(
-    {
-        "headers",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "json_object",
-        "images",
-        "files",
-        "audio",
-        "reasoning",
-        "sampling",
-        "context_window",
-        "max_output_tokens",
-    }
-)
+_SAME: Final = frozenset({"headers", *ModelOptions.__struct_fields__})
 
 _OLLAMA_PORT: Final = 11434
 

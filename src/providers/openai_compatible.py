@@ -20,18 +20,18 @@ from .openai_family import (
     list_models,
     own_headers,
 )
-from .options import check_options
+from .options import ModelOptions, check_options
 from .wire import SdkWire
 
 __all__ = ["CompatibleProvider", "create"]
 
 
-class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of the provider's table beyond the common ones.
 
     The first ones are the server's accent, see ``ChatQuirks``; ``None`` leaves them to what is
-    known of the host, or else to what most servers understand. Those in the middle say what its
-    models can do, see ``Capabilities``, where the ``models`` table does not say it of one model.
+    known of the host, or else to what most servers understand. What its models can do is said as in
+    ``ModelOptions``.
 
     Attributes:
         headers: Headers of every request.
@@ -51,18 +51,6 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool_call_ids: Literal["any", "nine"] | None = None
     extra_fields: bool | None = None
     file_ids: bool | None = None
-
-    tools: bool | None = None
-    tool_choice: bool | None = None
-    parallel_tool_calls: bool | None = None
-    json_object: bool | None = None
-    images: bool | None = None
-    files: bool | None = None
-    audio: bool | None = None
-    reasoning: bool | None = None
-    sampling: frozenset[str] | None = None
-    context_window: int | None = None
-    max_output_tokens: int | None = None
 
     headers: Mapping[str, str] = {}
     transport: Transport = "aiohttp"

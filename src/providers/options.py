@@ -11,9 +11,30 @@ import msgspec
 from ..errors import ConfigError
 from .base import Capabilities, ProviderSettings
 
-__all__ = ["capabilities_for", "check_options"]
+__all__ = ["ModelOptions", "capabilities_for", "check_options"]
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a provider's table may say of all its models: to be derived from by a plugin's options.
+
+    See ``Capabilities``. ``None`` leaves a thing to what the plugin knows; of one model, the
+    ``models`` table says it.
+    """
+
+    tools: bool | None = None
+    tool_choice: bool | None = None
+    parallel_tool_calls: bool | None = None
+    json_object: bool | None = None
+    images: bool | None = None
+    files: bool | None = None
+    audio: bool | None = None
+    reasoning: bool | None = None
+    sampling: frozenset[str] | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
 
 # msgspec ends a message with the place: "Expected `str`, got `int` - at `$.wire`".
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")

@@ -19,9 +19,9 @@ from .records import Attempt, Violation
 from .run import Outcome, simulate
 from .scenario import scenario_of
 
-# A third of what `make simulate` goes through, so that a whole run of the tests stays short.
-SEEDS = 640
-BLOCKS = 10
+# A fifth of what `make simulate` goes through, so that a whole run of the tests stays short.
+SEEDS = 400
+BLOCKS = 6
 FIRST = int(os.environ.get("SIMULATION_FIRST_SEED", "0"))
 
 
