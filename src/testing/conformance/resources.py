@@ -23,6 +23,7 @@ from .trial import Trial, expect, text_of
 _ROUNDS = 8
 _POOL = 3
 _WARM = 3
+_LOOKS = 5
 # Timers that were cancelled stay with the loop until their time, or until there are many; abstract
 # base classes remember by a weak reference each type that they were ever asked about.
 _REMEMBERED = frozenset(
@@ -220,21 +221,32 @@ async def _streamed(provider: Provider, trial: Trial, *, deltas: int = 1000) -> 
 
 
 async def _growth(trial: Trial, provider: Provider) -> dict[str, int]:
-    """Types of which each round leaves at least one object more, and how many more there are."""
-    counts: list[Counter[str]] = []
-    for _ in range(3):
-        await _rounds(trial, provider, _ROUNDS)
-        _forget(trial)
-        gc.collect()
-        counts.append(Counter(_name(type(each)) for each in gc.get_objects()))
-    # What is kept once (a cache that fills up) grows in one of the intervals only.
-    first, second, third = counts
-    return {
-        name: count - second[name]
-        for name, count in third.items()
-        if name not in _REMEMBERED
-        and min(count - second[name], second[name] - first[name]) >= _ROUNDS
-    }
+    """Types of which each round leaves at least one object more, and how many more there are.
+
+    What is kept once (a cache that fills up) grows for a while; what leaks grows every time.
+    """
+    before = await _after_rounds(trial, provider)
+    grown: dict[str, int] | None = None
+    for looks in range(1, _LOOKS + 1):
+        now = await _after_rounds(trial, provider)
+        more = {
+            name: count - before[name]
+            for name, count in now.items()
+            if name not in _REMEMBERED and count - before[name] >= _ROUNDS
+        }
+        grown = {name: more[name] for name in more if grown is None or name in grown}
+        before = now
+        if not grown and looks > 1:
+            break
+    return grown or {}
+
+
+async def _after_rounds(trial: Trial, provider: Provider) -> Counter[str]:
+    """How many objects of each type there are after some rounds."""
+    await _rounds(trial, provider, _ROUNDS)
+    _forget(trial)
+    gc.collect()
+    return Counter([_name(type(each)) for each in gc.get_objects()])
 
 
 def _forget(trial: Trial) -> None:
