@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import (
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     from .lifecycle import Lifecycle
     from .plan import Candidate
     from .recorder import Recorder
-    from .turn import Attempt, Limits
+    from .terms import Limits
+    from .turn import Attempt
 
 __all__ = ["Attempts"]
 
@@ -105,14 +105,15 @@ class Attempts:
             LifecycleError: The router was closed.
             DeadlineExceededError: The call's time is over.
         """
+        now = self._recorder.elapsed()
         try:
-            self._deadline.check()
+            self._deadline.check(now)
         except SwitchgearError:
             entry.left()
             raise
-        now = self._recorder.elapsed()
-        own = self._granted(candidate) or math.inf
-        return Turn(candidate, entry, min(own, until - now), now, waited, repeat, last, hedge)
+        own, left = self._granted(candidate), until - now
+        timeout = left if own is None or own > left else own
+        return Turn(candidate, entry, timeout, now, waited, repeat, last, hedge)
 
     async def make(self, turn: Turn, attempt: Attempt[T]) -> tuple[T] | SwitchgearError:
         """The attempt's answer, or its failure as one of our errors, whatever went wrong.
@@ -144,7 +145,7 @@ class Attempts:
 
     async def _book(self, turn: Turn) -> SwitchgearError | None:
         """Put an attempt into the books; why it may not be sent, where it may not."""
-        left = max(self._deadline.remaining() - LEAST_SECONDS, LEAST_SECONDS)
+        left = max(self._deadline.timeout - turn.began - LEAST_SECONDS, LEAST_SECONDS)
         try:
             opened = self._account.open(turn, self._subject, timeout=left)
             if not isinstance(opened, Booking):
@@ -163,10 +164,10 @@ class Attempts:
             if vetoed is not None:
                 return vetoed
         turn.booked = opened
-        turn.began = self._recorder.elapsed()
-        turn.timeout = min(turn.timeout, self._deadline.remaining())
+        began = turn.began = self._recorder.elapsed()
+        turn.timeout = min(turn.timeout, self._deadline.timeout - began)
         try:
-            self._deadline.check()
+            self._deadline.check(began)
         except SwitchgearError:
             opened.never_sent()
             turn.entry.withdraw()
@@ -202,7 +203,7 @@ class Attempts:
         """The attempt itself, within its time."""
         limit = self._lifecycle.limit(turn.timeout)
         try:
-            async with limit:
+            with limit:
                 return (await attempt(turn),)
         except SwitchgearError as exc:
             return _scrubbed(exc, turn)

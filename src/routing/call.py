@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..providers.base import Call, CountsTokens, Reply, ReplyStream
 from .fields import extra_of, headers_of
+from .plan import first_choices
 from .resume import can_resume, continuation, joined
 from .turn import Turn
 
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
     from ..request import ChatRequest
     from .account import Account
     from .failover import Failover
-    from .plan import Candidate, Target
+    from .plan import Candidate, Skip, Target
     from .pools import Pools
     from .recorder import Recorder
     from .settle import Settler
-    from .turn import Limits
+    from .terms import Limits
 
 __all__ = ["Opened", "RoutedCall", "let_go"]
 
@@ -83,7 +84,6 @@ class RoutedCall:
         idle_timeout: Longest silence inside a stream, seconds; ``None`` for none but the deadline.
         account: Where its attempts are booked.
         target: Whom.
-        first_choices: The entries of the first step of the chain that could serve the request.
         recorder: The call's record.
         turn: The attempt that answered, once one has.
     """
@@ -93,7 +93,7 @@ class RoutedCall:
         *,
         target: Target,
         request: ChatRequest,
-        first_choices: tuple[Entry, ...],
+        plan: Sequence[Candidate | Skip],
         account: Account,
         limits: Limits,
         failover: Failover,
@@ -103,14 +103,13 @@ class RoutedCall:
         again: Callable[[ChatRequest, Completion], RoutedCall],
         cheaper: Callable[..., Awaitable[RoutedCall | None]] | None,
         before: Completion | None,
-        idle_timeout: float | None,
     ) -> None:
         self.request = request
         self.account = account
-        self.idle_timeout = idle_timeout
+        self.idle_timeout = limits.idle_timeout
         self.turn: Turn | None = None
         self.target = target
-        self.first_choices = first_choices
+        self._plan = plan
         self._limits = limits
         self._failover = failover
         self.recorder = recorder
@@ -119,6 +118,11 @@ class RoutedCall:
         self._again = again
         self._cheaper = cheaper
         self._before = before
+
+    @property
+    def first_choices(self) -> tuple[Entry, ...]:
+        """The entries of the first step of the chain that could serve the request."""
+        return first_choices(self.target.pools, self._plan)
 
     @property
     def goes_on(self) -> bool:
@@ -134,9 +138,8 @@ class RoutedCall:
         answered = await self._failover.run(self._complete_once, self._lost)
         reply, self.turn = answered.completion, answered.turn
         # An attempt that was outrun is written down after the one that won.
-        trace = self.recorder.trace()
-        if len(trace.steps) > len(reply.trace.steps):
-            reply = msgspec.structs.replace(reply, trace=trace)
+        if self.recorder.steps > len(reply.trace.steps):
+            reply = msgspec.structs.replace(reply, trace=self.recorder.trace())
         return reply
 
     async def open(self) -> Opened:
@@ -158,6 +161,8 @@ class RoutedCall:
         Returns:
             The call that was made, and what came of it.
         """
+        if self._cheaper is None:
+            return self, await make(self)
         call, refusal = await self.exchanged() or self, None
         while True:
             try:

@@ -31,9 +31,12 @@ class Deadline:
         lifecycle: Ends the call once the router is closed.
         ending: Makes the errors.
         clock: Time.
+
+    Attributes:
+        timeout: As given.
     """
 
-    __slots__ = ("_clock", "_ending", "_lifecycle", "_recorder", "_timeout")
+    __slots__ = ("_clock", "_ending", "_lifecycle", "_recorder", "timeout")
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class Deadline:
         ending: Ending,
         clock: Clock,
     ) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._recorder = recorder
         self._lifecycle = lifecycle
         self._ending = ending
@@ -51,10 +54,13 @@ class Deadline:
 
     def remaining(self) -> float:
         """Seconds that are left; not above zero once it is over."""
-        return self._timeout - self._recorder.elapsed()
+        return self.timeout - self._recorder.elapsed()
 
-    def check(self) -> None:
+    def check(self, elapsed: float | None = None) -> None:
         """Called where the call is about to go on.
+
+        Args:
+            elapsed: Seconds since it began, where that has been looked up already.
 
         Raises:
             LifecycleError: The router was closed.
@@ -62,7 +68,9 @@ class Deadline:
         """
         if self._lifecycle.closed:
             raise self._ending.closed()
-        if self.remaining() <= LEAST_SECONDS:
+        if elapsed is None:
+            elapsed = self._recorder.elapsed()
+        if self.timeout - elapsed <= LEAST_SECONDS:
             raise self._ending.too_late()
 
     async def within(self, work: Awaitable[R]) -> R:
@@ -74,7 +82,7 @@ class Deadline:
         """
         limit = self._lifecycle.limit(max(self.remaining(), 0.0))
         try:
-            async with limit:
+            with limit:
                 return await work
         except (TimeoutError, LifecycleError) as exc:
             if self._lifecycle.closed:
@@ -89,8 +97,7 @@ class Deadline:
         Raises:
             LifecycleError: The router was closed meanwhile.
         """
-        with contextlib.suppress(TimeoutError):
-            async with self._lifecycle.limit(None):
-                await self._clock.sleep(seconds)
+        with contextlib.suppress(TimeoutError), self._lifecycle.limit(None):
+            await self._clock.sleep(seconds)
         if self._lifecycle.closed:
             raise self._ending.closed() from after

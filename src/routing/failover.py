@@ -16,7 +16,6 @@ wrong on the way is kept in one place (``setbacks.py``), and nothing may last lo
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
     from .lifecycle import Lifecycle
     from .recorder import Recorder
     from .retry import Backoff
-    from .turn import Attempt, Limits, Lost
+    from .terms import Limits
+    from .turn import Attempt, Lost
 
 __all__ = ["Failover"]
 
@@ -174,8 +174,9 @@ class Failover:
         attempts, repeats = self._attempts, self._repeats
         before = repeat = repeats.made(candidate)
         # An entry may bound what a call spends on it, repeats included.
-        own = candidate.entry.timeout or math.inf
-        until = self._recorder.elapsed() + min(own, self.remaining())
+        own, until = candidate.entry.timeout, self._deadline.timeout
+        if own:
+            until = min(until, self._recorder.elapsed() + own)
         while True:
             turn = attempts.turn(candidate, entry, until, repeat=repeat, waited=waited, last=last)
             if racing is None or repeat:
@@ -306,4 +307,7 @@ class Failover:
 
 
 def _last_candidate(plan: Sequence[Candidate | Skip]) -> int:
-    return max((i for i, item in enumerate(plan) if isinstance(item, Candidate)), default=-1)
+    last = len(plan) - 1
+    while last >= 0 and isinstance(plan[last], Skip):
+        last -= 1
+    return last

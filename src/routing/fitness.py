@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from ..errors import ContextWindowExceededError, SwitchgearError, UnsupportedParameterError
 from ..messages import Audio, File, Image
-from ..providers.base import Capabilities, Unsupported
+from ..providers.base import Capabilities
 from ..request import ChatRequest
+
+if TYPE_CHECKING:
+    from .plan import Candidate
 
 __all__ = ["Needs", "needs_of", "unfit"]
 
@@ -19,72 +24,92 @@ class Needs(msgspec.Struct, frozen=True):
         meaning: Parameters that change what the answer means.
         knobs: Sampling parameters.
         content: Kinds of content in the conversation (``images``, ``files``, ``audio``).
+        prompt_tokens: A safe lower estimate of the prompt, for windows that it can't possibly fit.
     """
 
-    meaning: frozenset[str]
-    knobs: frozenset[str]
-    content: frozenset[str]
+    meaning: frozenset[str] = frozenset()
+    knobs: frozenset[str] = frozenset()
+    content: frozenset[str] = frozenset()
+    prompt_tokens: int = 0
 
 
 _CONTENT = {Image: "images", File: "files", Audio: "audio"}
 
+_BYTES_PER_TOKEN = 8
+"""More than any tokenizer puts into a token on average, so that a guess never skips in vain."""
 
-def needs_of(request: ChatRequest) -> Needs:
-    """What the request needs."""
-    meaning: set[str] = set()
-    if request.tools:
-        meaning.add("tools")
-    choice = request.tool_choice
-    if choice is not None and (choice.mode == "required" or choice.name is not None):
-        meaning.add("tool_choice")
-    if request.response_format is not None:
-        meaning.add("schema" if request.response_format.kind == "schema" else "json_object")
-    knobs = {
-        name for name in ("temperature", "top_p", "seed") if getattr(request, name) is not None
-    }
-    if request.stop:
-        knobs.add("stop")
-    content = {
+
+def needs_of(request: ChatRequest, characters: int) -> Needs:
+    """What the request needs.
+
+    Args:
+        request: What is asked.
+        characters: Of the prompt's text.
+    """
+    content = [
         _CONTENT[type(part)]
         for message in request.messages
         if not isinstance(message.content, str)
         for part in message.content
         if type(part) in _CONTENT
-    }
-    return Needs(frozenset(meaning), frozenset(knobs), frozenset(content))
+    ]
+    return Needs(
+        frozenset(_meaning(request)),
+        frozenset(_knobs(request)),
+        frozenset(content),
+        characters // _BYTES_PER_TOKEN,
+    )
 
 
-def unfit(
-    needs: Needs,
-    can: Capabilities,
-    *,
-    unsupported: Unsupported,
-    max_tokens: int | None,
-    prompt_tokens: int,
-) -> SwitchgearError | None:
+def _meaning(request: ChatRequest) -> list[str]:
+    meaning: list[str] = []
+    if request.tools:
+        meaning.append("tools")
+    choice = request.tool_choice
+    if choice is not None and (choice.mode == "required" or choice.name is not None):
+        meaning.append("tool_choice")
+    form = request.response_format
+    if form is not None:
+        meaning.append("schema" if form.kind == "schema" else "json_object")
+    return meaning
+
+
+def _knobs(request: ChatRequest) -> list[str]:
+    knobs: list[str] = []
+    if request.temperature is not None:
+        knobs.append("temperature")
+    if request.top_p is not None:
+        knobs.append("top_p")
+    if request.seed is not None:
+        knobs.append("seed")
+    if request.stop:
+        knobs.append("stop")
+    return knobs
+
+
+def unfit(needs: Needs, candidate: Candidate) -> SwitchgearError | None:
     """Why the candidate can't serve the request; ``None`` where it can.
 
     What the configuration lets pass with a warning is no reason: the adapter warns.
 
     Args:
         needs: What the request asks for.
-        can: What the model can do.
-        unsupported: The configuration's word on what can't be done.
-        max_tokens: The longest answer asked for.
-        prompt_tokens: A safe lower estimate of the prompt.
+        candidate: What the model can do, and the configuration's word on what it can't.
     """
-    if unsupported != "warn":
+    can, max_tokens = candidate.capabilities, candidate.max_tokens
+    if (needs.meaning or needs.content) and candidate.unsupported != "warn":
         for name in sorted(needs.meaning | needs.content):
             if not _offers(can, name):
                 return UnsupportedParameterError(f"it has no {_WORDS[name]}", param=name)
-    if unsupported == "raise":
+    if needs.knobs and candidate.unsupported == "raise":
         for name in sorted(needs.knobs - can.sampling):
             return UnsupportedParameterError(f"it does not take {name}", param=name)
     if max_tokens is not None and can.max_output_tokens and max_tokens > can.max_output_tokens:
         message = f"its answers end at {can.max_output_tokens} tokens, {max_tokens} were asked for"
         return UnsupportedParameterError(message, param="max_tokens")
-    if can.context_window is not None and prompt_tokens > can.context_window:
-        message = f"the prompt has over {prompt_tokens} tokens, its window {can.context_window}"
+    tokens, window = needs.prompt_tokens, can.context_window
+    if window is not None and tokens > window:
+        message = f"the prompt has over {tokens} tokens, its window {window}"
         return ContextWindowExceededError(message, param="messages")
     return None
 

@@ -1,41 +1,26 @@
-"""From what was asked for to the candidates that may answer, in order, each with its settings."""
+"""What a call goes along: whom it asked for, who may answer, and who may not."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from ..accounting.prices.vendors import Priced
-from ..accounting.request_terms import fields_of_table
-from ..config import (
-    Candidate as Entry,
-    GroupConfig,
-    ModelRef,
-    Pool,
-    ProviderConfig,
-    parse_model_ref,
-)
-from ..config.providers import unknown_provider
+from ..config import Candidate as Entry, GroupConfig, Pool
 from ..credentials import Secret
-from ..errors import ConfigError, InvalidRequestError, PluginError, SwitchgearError
+from ..errors import PluginError, SwitchgearError
 from ..providers.base import Capabilities, Provider, Unsupported
 from ..providers.scrub import scrub
 from .strategies import PoolContext
-
-if TYPE_CHECKING:
-    from ..config import Config
-    from .providers import Providers
+from .terms import Limits
 
 __all__ = [
     "Candidate",
     "Place",
     "Skip",
     "Target",
-    "candidates_of",
-    "find_target",
     "first_choices",
     "plugin_fault",
 ]
@@ -60,11 +45,13 @@ class Target(msgspec.Struct, frozen=True):
         name: As the caller wrote it.
         group: The group; ``None`` where a model was named.
         pools: Its chain.
+        usual: What bounds a call to it that sets no bounds itself.
     """
 
     name: str
     group: GroupConfig | None
     pools: tuple[Pool, ...]
+    usual: Limits
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -138,79 +125,6 @@ def first_choices(pools: Sequence[Pool], plan: Sequence[Candidate | Skip]) -> tu
             return pool.candidates
         start = end
     return ()
-
-
-def find_target(config: Config, providers: Providers, asked: str) -> Target:
-    """A group by its name, or a model as ``provider/model`` or ``provider:model``.
-
-    Raises:
-        InvalidRequestError: Neither, or a model of no provider; the message names what there is.
-    """
-    if not isinstance(asked, str):
-        message = f"model: expected a group or provider/model, found {type(asked).__name__}"
-        raise InvalidRequestError(message, param="model")
-    group = config.groups.get(asked)
-    if group is not None:
-        return Target(asked, group, group.chain)
-    try:
-        ref: ModelRef = parse_model_ref(asked)
-    except ConfigError:
-        names = sorted(config.groups)
-        close = difflib.get_close_matches(asked, names, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        message = (
-            f"there is no group {asked!r}; {hint}groups: {', '.join(names) or 'none'}; "
-            "a single model is written provider/model"
-        )
-        raise InvalidRequestError(message, param="model") from None
-    if not providers.knows(ref.provider):
-        message = unknown_provider(ref.provider, dict.fromkeys(providers.names()))
-        raise InvalidRequestError(message, param="model")
-    alone = Pool((Entry(provider=ref.provider, model=ref.model),))
-    return Target(asked, None, (alone,))
-
-
-def candidates_of(
-    target: Target,
-    pool: Pool,
-    providers: Providers,
-    *,
-    max_tokens: int | None,
-    credentials: Mapping[str, Secret],
-) -> Iterator[Candidate | Skip]:
-    """A pool's entries as they are written, each with its provider, or why it has none."""
-    for entry in pool.candidates:
-        name = str(entry)
-        try:
-            provider, settings = providers.get(entry.provider)
-            capabilities = provider.capabilities(entry.model)
-        except SwitchgearError as error:
-            yield Skip(name, error)
-            continue
-        except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
-            yield Skip(name, plugin_fault(entry.provider, entry.model, exc))
-            continue
-        longest = max_tokens if max_tokens is not None else entry.max_tokens
-        if longest is None and target.group is not None:
-            longest = target.group.max_tokens
-        yield Candidate(
-            name=name,
-            entry=entry,
-            provider=provider,
-            priced=providers.priced(settings, entry.model),
-            unsupported=settings.unsupported,
-            capabilities=capabilities,
-            max_tokens=longest,
-            usual_headers=_headers(settings),
-            usual_fields=fields_of_table(settings),
-            api_key=settings.api_key,
-            credential=credentials.get(entry.provider),
-        )
-
-
-def _headers(settings: ProviderConfig) -> Mapping[str, str]:
-    headers = settings.options.get("headers")
-    return headers if isinstance(headers, Mapping) else {}
 
 
 def plugin_fault(provider: str, model: str | None, exc: BaseException) -> PluginError:

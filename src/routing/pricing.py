@@ -112,7 +112,7 @@ class Pricing:
             self._asking.add_done_callback(_look_at)
         limit = self._lifecycle.limit(timeout)
         try:
-            async with limit:
+            with limit:
                 await asyncio.shield(self._asking)
         except TimeoutError:
             if self._lifecycle.closed:

@@ -30,6 +30,11 @@ class Recorder:
         self._steps: list[Step] = []
         self.started = clock.monotonic()
 
+    @property
+    def steps(self) -> int:
+        """How many have been written down."""
+        return len(self._steps)
+
     def elapsed(self) -> float:
         """Seconds since the call began."""
         return self._clock.monotonic() - self.started
@@ -99,10 +104,12 @@ class Recorder:
         self._add(turn, outcome, reason=reason, time_to_first_token=wait, request_id=request_id)
 
     def _add(self, turn: Turn, outcome: Outcome, **fields: Any) -> None:
+        began, entry = turn.began, turn.entry
         charge = turn.booked.charge if turn.booked is not None else None
         if charge is not None and not charge.nothing:
-            fields["cost"] = _dollars(charge.cost)
-            fields["bound"] = _dollars(charge.bound)
+            cost = fields["cost"] = _dollars(charge.cost)
+            # The same of most attempts, and the decimal is dear to make.
+            fields["bound"] = cost if charge.bound == charge.cost else _dollars(charge.bound)
             if charge.usage is not None:
                 fields["input_tokens"] = charge.usage.input_tokens
                 fields["output_tokens"] = charge.usage.output_tokens
@@ -110,12 +117,12 @@ class Recorder:
             Step(
                 turn.candidate.name,
                 outcome,
-                started=turn.began,
-                duration=self.elapsed() - turn.began,
+                started=began,
+                duration=self.elapsed() - began,
                 waited=turn.waited,
                 repeat=turn.repeat,
-                circuit=turn.entry.circuit,
-                room=turn.entry.room,
+                circuit=entry.circuit,
+                room=entry.room,
                 **fields,
             )
         )

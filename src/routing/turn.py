@@ -12,7 +12,7 @@ from .booking import Booking
 from .gates import Entry
 from .plan import Candidate, plugin_fault
 
-__all__ = ["Attempt", "Limits", "Lost", "Turn", "broken", "timed_out"]
+__all__ = ["Attempt", "Lost", "Turn", "broken", "timed_out"]
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
@@ -20,29 +20,6 @@ Attempt: TypeAlias = Callable[["Turn"], Awaitable[T]]
 
 Lost: TypeAlias = Callable[["Turn", T | None], Awaitable[None]]
 """Told of an attempt that another one outran, with its outcome where that came too late."""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What bounds one call.
-
-    Attributes:
-        timeout: Seconds for the whole call.
-        attempt_timeout: Seconds for one attempt, as the call says; ``None`` where it says nothing.
-        usual_attempt_timeout: The same as group or configuration say, for entries that set none.
-        num_retries: Repeats on a candidate, counted over the whole call.
-        after_refusal: A declined request goes on to the next candidate.
-        hedging: Whether a slow attempt gets another one beside it; seconds, or ``True`` for the
-            live 95th percentile of the candidate's waits.
-        resume: A stream that broke is gone on with.
-    """
-
-    timeout: float
-    attempt_timeout: float | None
-    usual_attempt_timeout: float | None
-    num_retries: int
-    after_refusal: bool
-    hedging: bool | float = False
-    resume: bool = False
 
 
 class Turn(msgspec.Struct):

@@ -147,7 +147,7 @@ class Waiting:
         again = self._repeats.made(candidate) > 0
         found: Entry | Refusal = refusal
         with contextlib.suppress(TimeoutError):
-            async with self._lifecycle.limit(None):
+            with self._lifecycle.limit(None):
                 found = await self._gates.wait(
                     candidate, self._visit, timeout=self._deadline.remaining(), repeat=again
                 )
@@ -167,7 +167,7 @@ class Waiting:
         """A place at the gates, once there is room in the budgets; ``None`` where there is none."""
         left, paid = self._deadline.remaining(), False
         with contextlib.suppress(TimeoutError):  # a busy loop may see both times end at once
-            async with self._lifecycle.limit(left):
+            with self._lifecycle.limit(left):
                 try:
                     await self._account.wait_for(
                         candidate, self._subject, timeout=left - LEAST_SECONDS
