@@ -14,15 +14,18 @@ ARGS ?=
 UV_VERSION := 0.13.9
 
 PY := $(VENV)/bin/python
-PIP_INSTALL := $(PY) -m pip --disable-pip-version-check -qq install --no-input
-INSTALL := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
+PIP_FLAGS := --disable-pip-version-check -qq install --no-input
+PIP_INSTALL := $(PY) -m pip $(PIP_FLAGS)
+HASHED := --require-hashes --no-deps --only-binary :all:
+INSTALL := $(PIP_INSTALL) $(HASHED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate attack lint lint-style lint-format lint-types lint-floors format bench lock clean
+.PHONY: help demo test simulate attack lint lint-style lint-format lint-types lint-floors format bench \
+	bench-peers lock clean
 
 help:  ## show this list
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGS='...']"
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo  ## watch a call survive an outage, with a real model on this machine
 	@$(VENV)/bin/switchgear demo $(ARGS)
@@ -59,14 +62,34 @@ format: $(VENV)/.dev  ## put the code in shape
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-bench: $(VENV)/.dev  ## time the import, and list the other benchmarks
-	@$(PY) -m benchmarks $(ARGS)
+# Some minutes. ARGS='--only openai-64 --rounds 5' for one scenario, '--list' for all, '--memory' for
+# the one that takes longest, '--loop uvloop' (after bench-peers) for another event loop.
+bench: $(VENV)/.dev  ## measure calls beside the bare SDKs and the bare transport
+	@$(PY) -m benchmarks --save $(ARGS)
+
+BENCH_PEERS := any-llm litellm tensorzero uvloop
+
+bench-peers: $(VENV)/.dev $(BENCH_PEERS:%=.venv-bench-%/.made)  ## and beside LiteLLM, any-llm and TensorZero
+	@$(PY) -m benchmarks --save --peers $(ARGS)
+
+# An environment each, but uvloop's holds no Python: it is put on the path of all of them.
+.venv-bench-uvloop/.made: requirements/bench-uvloop.lock | $(PY)
+	@echo "installing $< in $(@D)"
+	@$(INSTALL) --upgrade --target $(@D) -r $<
+	@touch $@
+
+.venv-bench-%/.made: requirements/bench-%.lock | $(PY)
+	@echo "installing $< in $(@D)"
+	@$(PY) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip $(PIP_FLAGS) $(HASHED) -r $<
+	@touch $@
 
 # Locks hold for every supported Python and system at once. Versions stay as they are unless
 # pyproject.toml demands others; `make lock ARGS=--upgrade` takes the newest.
-LOCK = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-python-downloads \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+LOCK = $(COMPILE) pyproject.toml
 
 lock: $(PY)  ## compile requirements/*.lock anew from pyproject.toml
 	@$(PIP_INSTALL) "uv==$(UV_VERSION)"
@@ -76,10 +99,12 @@ lock: $(PY)  ## compile requirements/*.lock anew from pyproject.toml
 		--output-file requirements/demo.lock
 	$(LOCK) $(ARGS) --extra litellm --constraints requirements/dev.lock \
 		--output-file requirements/litellm.lock
+	$(foreach peer,$(BENCH_PEERS),$(COMPILE) $(ARGS) --group bench-$(peer) \
+		--output-file requirements/bench-$(peer).lock &&) true
 
 clean:  ## remove the environment and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis
+	rm -rf $(VENV) .venv-bench-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis
 	find . -path './.*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # PYTHON is asked for only here: to change it later, `make clean`, or give another VENV as well.

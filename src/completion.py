@@ -76,7 +76,7 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     arguments: str = ""
 
 
-class StreamEvent(msgspec.Struct, frozen=True):
+class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     """One delta of a stream: exactly one of its fields is filled.
 
     ``event.text`` is safe to print for every event, since it is empty for the other kinds.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .money import Pico
-from .prices.dearest import Open, dearest
+from .prices.dearest import Dearest, Open, dearest
 from .request_terms import Family, Terms, family_of, terms_of
 from .tokens.prompt_bounds import byte_bound
 from .unbounded import Unbounded, unbounded_field
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .prices.table import PriceTable
     from .tokens.counter import TokenCounter
 
-__all__ = ["Unbounded", "Worst", "worst_case", "worst_embedding"]
+__all__ = ["Plain", "Unbounded", "Worst", "plain", "worst_case", "worst_embedding"]
 
 
 class Worst(msgspec.Struct, frozen=True):
@@ -51,6 +51,7 @@ class Worst(msgspec.Struct, frozen=True):
 
 
 _FREE: Final = Worst(0, 0, 0)
+_NO_TERMS: Final = Terms()
 _NO_PRICE: Final = Unbounded("model", "has no price", "add its price in [pricing]")
 _ENDLESS: Final = Unbounded(
     "max_tokens",
@@ -194,6 +195,69 @@ class _Limits(msgspec.Struct, frozen=True, gc=False):
     window: int | None
     answer: int | None
     usual: int | None
+
+
+class Plain:
+    """Bounds attempts at one model on one day that ask for nothing with a price of its own.
+
+    That is :func:`worst_case`, by bytes, of requests without fields, headers, cache marks, sound or
+    tools of the vendor's: what is the same for all of them is found out once.
+    """
+
+    __slots__ = ("_answer", "_family", "_kind", "_limits", "_rates", "_sent")
+
+    def __init__(self, family: Family, kind: str, rates: Dearest, limits: _Limits) -> None:
+        self._family: Family = family
+        self._kind = kind
+        self._rates = rates
+        self._limits = limits
+        # The last max_tokens, which is nearly always the next one too, and its longest answer.
+        self._sent = 0
+        self._answer: int | None = None
+
+    def worst(self, prompt: int, max_tokens: int | None) -> Worst | Unbounded:
+        """The most that one can cost.
+
+        Args:
+            prompt: Its tokens, at most.
+            max_tokens: As in :func:`worst_case`.
+        """
+        limits = self._limits
+        sent = max_tokens or limits.usual or limits.answer
+        if sent is None:
+            return _ENDLESS
+        if sent != self._sent:
+            self._answer = _longest_answer(sent, self._family, self._kind, _NO_TERMS, limits)
+            self._sent = sent
+        answer, window = self._answer, limits.window
+        if answer is None:
+            return _THINKS_ON
+        if window is not None and prompt > window:
+            prompt = window
+        return Worst(self._rates.amount(prompt, answer), prompt, answer, sent)
+
+
+def plain(
+    prices: PriceTable,
+    kind: str,
+    model: str,
+    day: dt.date,
+    *,
+    context_window: int | None,
+    max_output_tokens: int | None,
+) -> Plain | None:
+    """What bounds plain attempts at a model on a day; ``None`` where only :func:`worst_case` can.
+
+    Takes what that takes.
+    """
+    if prices.is_free(kind) or _ACTS_BY_ITSELF.search(model):
+        return None
+    family = family_of(kind)
+    rates = dearest(prices, kind, model, day, Open(family))
+    if rates is None:
+        return None
+    limits = _limits(prices, kind, model, context_window, max_output_tokens)
+    return Plain(family, kind, rates, limits)
 
 
 def _limits(

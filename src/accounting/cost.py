@@ -25,6 +25,9 @@ def cost_of(usage: Usage, price: Price) -> Pico | None:
     (spoken tokens that were also cached) the tokens count as the dearer kind by the usual order of
     prices: spoken, written to the cache, read from it. A negative count is none.
     """
+    prompt, answer = usage.input_tokens, usage.output_tokens
+    if prompt >= 0 and answer >= 0 and _of_two_kinds(usage):
+        return price.cost(prompt, input=prompt, output=answer)
     fees = _fees(usage, price)
     if fees is None:
         return None
@@ -48,6 +51,21 @@ def cost_of(usage: Usage, price: Price) -> Pico | None:
         audio_input=spoken,
         output=answer - said,
         audio_output=said,
+    )
+
+
+def _of_two_kinds(usage: Usage) -> bool:
+    """Whether nothing in it is priced apart but prompt and answer, as in most answers."""
+    return not (
+        usage.cache_read_tokens
+        or usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.audio_input_tokens
+        or usage.audio_output_tokens
+        or usage.web_searches
+        or usage.file_searches
+        or usage.code_sessions
+        or usage.reasoning_tokens > usage.output_tokens
     )
 
 

@@ -35,7 +35,7 @@ _ALLOWED = {"system": _INSTRUCTION, "developer": _INSTRUCTION, "user": _INPUT, "
 _COMMON = frozenset({"role", "content", "name", "cache_control", EXACT})
 _USER = _COMMON | {"images"}
 _TOOL = _COMMON | {"tool_call_id", "tool_name", "is_error"}
-_PLAIN = frozenset({"system", "developer", "user"})
+_PLAIN = frozenset({"system", "developer", "user", "assistant"})
 
 
 def normalise_messages(messages: object) -> tuple[Message, ...]:
@@ -61,7 +61,7 @@ def normalise_messages(messages: object) -> tuple[Message, ...]:
             "messages", f"must be a list of messages or a string, not {type(messages).__name__}"
         )
     result: list[Message] = []
-    origins: list[int] = []
+    origins: list[int] | None = None  # as long as each item is a message, its place is its index
     for index, item in enumerate(messages):
         # The common case, spelled out: nothing in it can be wrong.
         if (
@@ -75,10 +75,13 @@ def normalise_messages(messages: object) -> tuple[Message, ...]:
             result.append(Message(role, content))  # type: ignore[arg-type]
         else:
             result += normalise_message(item, f"messages[{index}]")
-        origins += [index] * (len(result) - len(origins))
+            if origins is None and len(result) != index + 1:
+                origins = list(range(index))
+        if origins is not None:
+            origins += [index] * (len(result) - len(origins))
     if not result:
         raise invalid("messages", "is empty: a conversation needs at least one message")
-    return settle_tool_calls(result, origins)
+    return settle_tool_calls(result, range(len(result)) if origins is None else origins)
 
 
 def normalise_message(item: object, place: str = "message") -> list[Message]:

@@ -16,7 +16,8 @@ from .anthropic_base import AnthropicFamily, CommonOptions, bearer, http_client
 from .base import Call, Provider, ProviderSettings
 from .dialects.anthropic_decode import decode_models
 from .options import check_options
-from .wire import SdkWire, WireRequest
+from .roads import only_sdk, wire_for
+from .wire import WireRequest
 
 __all__ = ["Anthropic", "create"]
 
@@ -61,8 +62,13 @@ def create(settings: ProviderSettings) -> Provider:
     """Make the provider. No I/O, and no import of the SDK."""
     options = check_options(settings, _Options)
     token = Secret(options.auth_token) if options.auth_token else None
-    wire = SdkWire(
+    if options.profile is not None:
+        why = "a profile's credential is fetched anew by the SDK's client"
+        only_sdk(options.wire, provider=settings.name, why=why)
+    wire = wire_for(
+        options.wire,
         provider=settings.name,
+        transport=options.transport,
         make_client=partial(_make_client, settings, options),
         auth_headers=bearer,
         secret=settings.api_key or token,
@@ -74,7 +80,7 @@ def create(settings: ProviderSettings) -> Provider:
     return Anthropic(settings, options=options, wire=wire, platform="anthropic", no_key=no_key)
 
 
-def _make_client(settings: ProviderSettings, options: _Options) -> Any:
+def _make_client(settings: ProviderSettings, options: _Options, http: Any) -> Any:
     import anthropic
 
     credential: dict[str, Any] = {}
@@ -88,6 +94,6 @@ def _make_client(settings: ProviderSettings, options: _Options) -> Any:
         **credential,
         base_url=settings.base_url,
         max_retries=0,
-        http_client=http_client(options.transport),
+        http_client=http or http_client(options.transport),
         default_headers=options.headers or None,
     )

@@ -14,9 +14,11 @@ from .base import Call, Capabilities, ProviderSettings, Reply, ReplyStream
 from .dialects.anthropic_decode import decode_count, decode_reply
 from .dialects.anthropic_encode import Encoded, Platform, encode, encode_count
 from .dialects.anthropic_stream import AnthropicDecoder
+from .direct_wire import MISSING_KEY
 from .options import capabilities_for
+from .roads import Road
 from .stream import DecodedStream
-from .wire import SdkWire, WireRequest, WireResponse
+from .wire import Wire, WireRequest, WireResponse
 
 __all__ = ["AnthropicFamily", "CommonOptions", "bearer", "http_client"]
 
@@ -30,12 +32,15 @@ class CommonOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transport: What carries HTTP under the SDK; aiohttp costs half of httpx.
+        wire: ``direct`` sends past the SDK, with its client's headers and address: cheaper. Not
+            where the client signs each request.
         thinking_display: Whether thinking can be read (``summarized``) or only sent back
             (``omitted``); unset leaves it to the model's default.
         headers: Additional headers of every request, ``anthropic-beta`` among them.
     """
 
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
+    wire: Road = "sdk"
     thinking_display: Literal["summarized", "omitted"] | None = None
     headers: dict[str, str] = {}
 
@@ -56,7 +61,7 @@ class AnthropicFamily:
         settings: ProviderSettings,
         *,
         options: CommonOptions,
-        wire: SdkWire,
+        wire: Wire,
         platform: Platform,
         no_key: str,
     ) -> None:
@@ -159,6 +164,11 @@ class AnthropicFamily:
 
     def _explained(self, exc: ProviderError) -> ProviderError:
         """The SDKs find out late, and say vaguely, that there is no credential."""
+        if exc.code == MISSING_KEY:
+            message = f"{self.name}: no credential: {self._no_key}"
+            return AuthenticationError(
+                message, provider=self.name, model=exc.model, code=MISSING_KEY
+            )
         words = str(exc.__cause__).lower() if type(exc) is ProviderError else ""
         if not any(word in words for word in _NO_CREDENTIAL):
             return exc
@@ -172,9 +182,11 @@ def bearer(secret: Secret) -> Mapping[str, str]:
 
 
 def http_client(transport: str) -> Any:
-    """The SDK's HTTP client, with the SDK's own limits and time-outs."""
-    import anthropic
-
+    """The HTTP client under the SDK. Imports the SDK, for its own with its defaults."""
     if transport == "httpx":
+        import anthropic
+
         return anthropic.DefaultAsyncHttpxClient()
-    return anthropic.DefaultAioHttpClient()
+    from .lean_client import LeanClient
+
+    return LeanClient()

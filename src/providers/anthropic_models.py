@@ -9,6 +9,7 @@ retired models the numbers are those of their last published table.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal
 
@@ -158,6 +159,7 @@ _LINE_FIRST = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _NUMBER_FIRST = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-([a-z]+)")
 
 
+@functools.lru_cache(maxsize=256)  # pure, and asked several times a call
 def traits_of(model: str) -> Traits:
     """The traits of a model, by any platform's name for it."""
     name = model.lower()
@@ -174,6 +176,7 @@ def traits_of(model: str) -> Traits:
     return next((traits for since, traits in reversed(known) if since <= version), known[0][1])
 
 
+@functools.lru_cache(maxsize=256)
 def capabilities_of(model: str) -> Capabilities:
     """What the router needs to know of a model."""
     traits = traits_of(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from ..completion import StreamEvent, ToolCallDelta
@@ -12,7 +12,7 @@ from .sse import SseParser
 
 __all__ = ["Assembler", "EventParser", "SseDecoder"]
 
-Emit = Callable[[StreamEvent], None]
+_NO_KEY = object()
 
 
 class _Slot:
@@ -37,12 +37,13 @@ class Assembler:
     block (begun when first seen) and returns the event to hand on, or ``None`` for nothing new.
     """
 
-    __slots__ = ("_calls", "_slots", "_table")
+    __slots__ = ("_calls", "_slots", "_table", "_text")
 
     def __init__(self) -> None:
         self._slots: list[_Slot] = []
         self._table: dict[tuple[str, object], _Slot] = {}
         self._calls = 0
+        self._text = _Slot("text", _NO_KEY)  # the text that grew last, which mostly grows on
 
     def _slot(self, kind: str, key: object) -> _Slot:
         slot = self._table.get((kind, key))
@@ -53,18 +54,21 @@ class Assembler:
 
     def text(self, key: object, piece: str) -> StreamEvent | None:
         """More text."""
-        self._slot("text", key).pieces.append(piece)
-        return StreamEvent(text=piece) if piece else None
+        slot = self._text
+        if slot.key != key:
+            slot = self._text = self._slot("text", key)
+        slot.pieces.append(piece)
+        return StreamEvent(piece) if piece else None
 
     def refusal(self, key: object, piece: str) -> StreamEvent | None:
         """More of a refusal; it reads as text on the way."""
         self._slot("refusal", key).pieces.append(piece)
-        return StreamEvent(text=piece) if piece else None
+        return StreamEvent(piece) if piece else None
 
     def reasoning(self, key: object, piece: str) -> StreamEvent | None:
         """More reasoning; begins the block even when there is nothing to read in it."""
         self._slot("reasoning", key).pieces.append(piece)
-        return StreamEvent(reasoning=piece) if piece else None
+        return StreamEvent("", piece) if piece else None
 
     def tool_call(
         self,
@@ -88,7 +92,7 @@ class Assembler:
             slot.pieces.append(arguments)
         if not (new_id or new_name or arguments):
             return None
-        return StreamEvent(tool_call=ToolCallDelta(slot.index, new_id, new_name, arguments))
+        return StreamEvent("", "", ToolCallDelta(slot.index, new_id, new_name, arguments))
 
     def native_block(self, key: object, native: Native) -> None:
         """A vendor's own block, whole."""

@@ -25,7 +25,8 @@ from .openai_family import (
     wants_responses,
 )
 from .options import check_options
-from .wire import SdkWire
+from .roads import Road, only_sdk, wire_for
+from .wire import SdkWire, Wire
 
 __all__ = ["AzureProvider", "create"]
 
@@ -56,6 +57,8 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         stream_usage: Ask for usage in streams; false for versions before ``2024-09-01-preview``.
         headers: Headers of every request.
         transport: The HTTP client under the SDK.
+        wire: ``direct`` sends past the SDK, with its client's headers and address: cheaper. Only
+            for the ``/openai/v1`` API with a key.
     """
 
     api_version: str | None = None
@@ -67,6 +70,7 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_usage: bool = True
     headers: Mapping[str, str] = {}
     transport: Transport = "aiohttp"
+    wire: Road = "sdk"
 
 
 class _Access(msgspec.Struct, frozen=True):
@@ -91,16 +95,34 @@ class AzureProvider(FamilyProvider):
             version = None
         self._dated = version is not None
         access = _access(settings, options)
-        wire = SdkWire(
-            provider=settings.name,
-            make_client=lambda: _client(options, endpoint, version, access),
-            auth_headers=_dated_headers if self._dated else bearer,
-            rewrites_body=self._dated,  # the client makes the path out of the body's model
-            secret=access.key or access.token,
-        )
+        wire = self._wire_to(endpoint, version, access, settings.name)
         where = f'api_key = "env:{_KEY}" in [providers.{settings.name}]'
         missing = f"set {_KEY}, or {where}, or choose entra_id = true" if access.missing else None
         super().__init__(settings, wire, missing_key=missing)
+
+    def _wire_to(self, endpoint: str, version: str | None, access: _Access, provider: str) -> Wire:
+        options = self._options
+        secret = access.key or access.token
+        if version is None and access.tokens is None:
+            return wire_for(
+                options.wire,
+                provider=provider,
+                transport=options.transport,
+                make_client=lambda http: _client(options, endpoint, version, access, http),
+                auth_headers=bearer,
+                secret=secret,
+            )
+        why = "Entra's tokens expire, and the SDK's client gets new ones"
+        if version is not None:
+            why = "deployments have an address each, which the SDK's client makes"
+        only_sdk(options.wire, provider=provider, why=why)
+        return SdkWire(
+            provider=provider,
+            make_client=lambda: _client(options, endpoint, version, access, None),
+            auth_headers=bearer if version is None else _dated_headers,
+            rewrites_body=version is not None,  # the client makes the path out of the body's model
+            secret=secret,
+        )
 
     def _known_as(self, deployment: str) -> str:
         return self._options.deployments.get(deployment, deployment)
@@ -231,7 +253,9 @@ def _dated_headers(credential: Secret) -> Mapping[str, Any]:
     return {"api-key": credential.reveal(), "Authorization": openai.omit}
 
 
-def _client(options: _Options, endpoint: str, version: str | None, access: _Access) -> Any:
+def _client(
+    options: _Options, endpoint: str, version: str | None, access: _Access, http: Any
+) -> Any:
     import openai
 
     absent = Secret("the call brings its own")
@@ -242,7 +266,7 @@ def _client(options: _Options, endpoint: str, version: str | None, access: _Acce
     common: dict[str, Any] = {
         "default_headers": headers,
         "max_retries": 0,
-        "http_client": http_client(options.transport),
+        "http_client": http or http_client(options.transport),
     }
     if version is not None:
         return openai.AsyncAzureOpenAI(

@@ -17,6 +17,7 @@ from ..errors import ConfigError, ProviderError
 from .anthropic_base import AnthropicFamily, CommonOptions, bearer, http_client
 from .base import Provider, ProviderSettings
 from .options import check_options
+from .roads import only_sdk
 from .wire import SdkWire
 
 __all__ = ["Bedrock", "create", "region_of"]
@@ -84,6 +85,7 @@ def create(settings: ProviderSettings) -> Provider:
     if settings.api_key is not None and (options.aws_access_key or options.profile):
         message = f"{table}.api_key: either the bearer token or AWS keys or a profile"
         raise ConfigError(message, param=f"{table}.api_key")
+    only_sdk(options.wire, provider=settings.name, why="AWS wants each request signed")
     secret = Secret(options.aws_secret_key) if options.aws_secret_key else settings.api_key
     wire = SdkWire(
         provider=settings.name,

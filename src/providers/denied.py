@@ -7,6 +7,7 @@ capabilities, which this holds a request to.
 
 from __future__ import annotations
 
+import operator
 from typing import TypeVar
 
 import msgspec
@@ -51,9 +52,12 @@ def without_denied(
     if request.stop and "stop" not in capabilities.sampling:
         notes.knob("stop")
         changes["stop"] = ()
-    messages = tuple(_message(each, capabilities, notes) for each in request.messages)
-    if any(new is not old for new, old in zip(messages, request.messages, strict=True)):
-        changes["messages"] = messages
+    messages = [
+        each if type(each.content) is str else _message(each, capabilities, notes)
+        for each in request.messages
+    ]
+    if not all(map(operator.is_, messages, request.messages)):
+        changes["messages"] = tuple(messages)
     if not capabilities.prompt_cache and any(tool.cache for tool in request.tools):
         changes.setdefault("tools", tuple(_unmarked(tool, notes) for tool in request.tools))
     return msgspec.structs.replace(request, **changes) if changes else request
@@ -70,7 +74,7 @@ def _message(message: Message, capabilities: Capabilities, notes: Unexpressed) -
             continue
         marked = not capabilities.prompt_cache and getattr(part, "cache", None) is not None
         parts.append(_unmarked(part, notes) if marked else part)
-    if len(parts) == len(message.content) and all(map(_is, parts, message.content)):
+    if len(parts) == len(message.content) and all(map(operator.is_, parts, message.content)):
         return message
     return msgspec.structs.replace(message, content=tuple(parts))
 
@@ -94,7 +98,3 @@ def _unmarked(marked: T, notes: Unexpressed) -> T:
         return marked
     notes.knob("cache")
     return msgspec.structs.replace(marked, cache=None)
-
-
-def _is(one: Part, other: Part) -> bool:
-    return one is other

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["request_id", "retry_after"]
+__all__ = ["SECRET_HEADERS", "Unshown", "lowered", "request_id", "retry_after"]
 
 _LONGEST = 86_400.0 * 31
 
@@ -22,6 +22,45 @@ _REQUEST_IDS = (
     "x-ds-trace-id",
     "cf-ray",
 )
+
+
+SECRET_HEADERS = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-goog-api-key",
+    }
+)
+"""Headers of requests that hold credentials."""
+
+
+class Unshown(str):
+    """A header's value that can be sent and not shown.
+
+    At level DEBUG the Anthropic SDK logs the options of each request, and tools that report errors
+    show the local variables of every frame.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers of an answer as ``ResponseMeta`` holds them, one that came twice in one line."""
+    found: dict[str, str] = {}
+    for spelled, given in headers:
+        name, value = spelled.lower(), given
+        if not value.isascii():
+            # Bytes that are no UTF-8 arrive as lone surrogates, which nothing can write down.
+            value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

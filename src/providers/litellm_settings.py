@@ -58,6 +58,8 @@ class _Translation:
             self.options[name] = self.given.pop(name)
         if self.given.pop("transport", "aiohttp") != "aiohttp":
             self.lost("transport", "LiteLLM has a transport of its own")
+        if self.given.pop("wire", "sdk") != "sdk":
+            self.lost("wire", "LiteLLM has a road of its own")
 
     def lost(self, option: str, why: str = _CHOSEN_FOR) -> None:
         """Note an option without an equivalent."""

@@ -24,7 +24,7 @@ from .openai_family import (
     wants_responses,
 )
 from .options import check_options
-from .wire import SdkWire
+from .roads import Road, wire_for
 
 __all__ = ["OpenAIProvider", "create", "region_of"]
 
@@ -43,6 +43,7 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         project: The same; default ``OPENAI_PROJECT_ID``.
         headers: Headers of every request.
         transport: The HTTP client under the SDK.
+        wire: ``direct`` sends past the SDK, with its client's headers and address: cheaper.
     """
 
     api: Api = "auto"
@@ -50,6 +51,7 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: str | None = None
     headers: Mapping[str, str] = {}
     transport: Transport = "aiohttp"
+    wire: Road = "sdk"
 
 
 class OpenAIProvider(FamilyProvider):
@@ -58,9 +60,11 @@ class OpenAIProvider(FamilyProvider):
     def __init__(self, settings: ProviderSettings, options: _Options) -> None:
         self._options = options
         key = settings.api_key or _from_environment()
-        wire = SdkWire(
+        wire = wire_for(
+            options.wire,
             provider=settings.name,
-            make_client=lambda: _client(settings, options, key),
+            transport=options.transport,
+            make_client=lambda http: _client(settings, options, key, http),
             auth_headers=bearer,
             secret=key,
         )
@@ -115,7 +119,7 @@ def _from_environment() -> Secret | None:
     return Secret(key) if key else None
 
 
-def _client(settings: ProviderSettings, options: _Options, key: Secret | None) -> Any:
+def _client(settings: ProviderSettings, options: _Options, key: Secret | None, http: Any) -> Any:
     import openai
 
     return openai.AsyncOpenAI(
@@ -126,5 +130,5 @@ def _client(settings: ProviderSettings, options: _Options, key: Secret | None) -
         base_url=settings.base_url,
         default_headers=options.headers or None,
         max_retries=0,
-        http_client=http_client(options.transport),
+        http_client=http or http_client(options.transport),
     )

@@ -21,7 +21,7 @@ from .openai_family import (
     own_headers,
 )
 from .options import ModelOptions, check_options
-from .wire import SdkWire
+from .roads import Road, wire_for
 
 __all__ = ["CompatibleProvider", "create"]
 
@@ -36,6 +36,7 @@ class _Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         headers: Headers of every request.
         transport: The HTTP client under the SDK.
+        wire: ``direct`` sends past the SDK, with its client's headers and address: cheaper.
         embedding_format: How vectors are asked for; ``float`` for a server that refuses base64.
         local: It runs on this machine, and sends nothing on.
     """
@@ -54,6 +55,7 @@ class _Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     headers: Mapping[str, str] = {}
     transport: Transport = "aiohttp"
+    wire: Road = "sdk"
     embedding_format: Literal["base64", "float"] = "base64"
     local: bool = False
 
@@ -111,11 +113,14 @@ class CompatibleProvider(FamilyProvider):
         chosen = {**_HOSTS.get(host, {}), **_given(options)}
         self._accent = ChatQuirks(**{k: v for k, v in chosen.items() if k in _QUIRKS})
         self._usual = _usual(chosen, self._accent, local=options.local)
-        wire = SdkWire(
+        wire = wire_for(
+            options.wire,
             provider=settings.name,
-            make_client=lambda: _client(settings, options),
+            transport=options.transport,
+            make_client=lambda http: _client(settings, options, http),
             auth_headers=bearer,
             secret=settings.api_key,
+            placeholder=_placeholder(settings),
         )
         super().__init__(settings, wire)
 
@@ -179,21 +184,19 @@ def _usual(chosen: Mapping[str, Any], accent: ChatQuirks, *, local: bool) -> Cap
     return msgspec.structs.replace(_USUAL, **changes, schema=schemas[accent.schema], local=local)
 
 
-def _client(settings: ProviderSettings, options: _Options) -> Any:
+def _client(settings: ProviderSettings, options: _Options, http: Any) -> Any:
     import openai
 
     key = settings.api_key or Secret(_NO_KEY)
-    hooks = {} if settings.api_key is not None else {"request": [_without_placeholder]}
     return openai.AsyncOpenAI(
         api_key=key.reveal(),
         base_url=settings.base_url,
         default_headers=own_headers(options.headers, key),
         max_retries=0,
-        http_client=http_client(options.transport, event_hooks=hooks),
+        http_client=http or http_client(options.transport, placeholder=_placeholder(settings)),
     )
 
 
-async def _without_placeholder(request: Any) -> None:
-    """The SDK insists on a key. Where there is none, none is sent."""
-    if request.headers.get("authorization") == f"Bearer {_NO_KEY}":
-        del request.headers["authorization"]
+def _placeholder(settings: ProviderSettings) -> str | None:
+    """What the SDK is given where there is no key, since it insists on one; it is not sent."""
+    return f"Bearer {_NO_KEY}" if settings.api_key is None else None

@@ -206,13 +206,25 @@ def bearer(credential: Secret) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {credential.reveal()}"}
 
 
-def http_client(transport: Transport, **options: Any) -> Any:
-    """The SDK's own HTTP client, with its defaults. Imports the SDK."""
-    import openai
+def http_client(transport: Transport, *, placeholder: str | None = None) -> Any:
+    """The HTTP client under the SDK: ours over aiohttp, or the SDK's own. Imports the SDK.
 
+    Args:
+        transport: Which one.
+        placeholder: An ``Authorization`` that the SDK insists on and nobody wants: left out.
+    """
     if transport == "httpx":
-        return openai.DefaultAsyncHttpxClient(**options)
-    return openai.DefaultAioHttpClient(**options)
+        import openai
+
+        async def without_placeholder(request: Any) -> None:
+            if request.headers.get("authorization") == placeholder:
+                del request.headers["authorization"]
+
+        hooks = {} if placeholder is None else {"request": [without_placeholder]}
+        return openai.DefaultAsyncHttpxClient(event_hooks=hooks)
+    from .lean_client import LeanClient
+
+    return LeanClient(placeholder=placeholder)
 
 
 def own_headers(headers: Mapping[str, str], secret: Secret | None) -> dict[str, Any]:

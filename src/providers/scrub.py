@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..credentials import Secret, hide
+from .headers import SECRET_HEADERS
 
 __all__ = ["scrub"]
-
-_HEADERS = (
-    "api-key",
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-goog-api-key",
-)
 
 
 def scrub(error: BaseException, *secrets: Secret | None) -> None:
@@ -41,7 +32,7 @@ def scrub(error: BaseException, *secrets: Secret | None) -> None:
             exc.args = (fields["request_info"], *exc.args[1:])
         headers = getattr(fields.get("request") or fields.get("_request"), "headers", None)
         if headers is not None:
-            for name in _HEADERS:
+            for name in SECRET_HEADERS:
                 if name in headers:
                     headers[name] = "***"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NoReturn, Protocol
 
 from ..completion import StreamEvent
 from ..errors import ProviderConnectionError, SwitchgearError
@@ -69,10 +69,9 @@ class DecodedStream:
         "_closed",
         "_decoder",
         "_ended",
-        "_events",
         "_model",
-        "_position",
         "_provider",
+        "_ready",
         "_source",
         "meta",
     )
@@ -82,8 +81,7 @@ class DecodedStream:
         self._decoder = decoder
         self._provider = provider
         self._model = model
-        self._events: Sequence[StreamEvent] = ()
-        self._position = 0
+        self._ready: Iterator[StreamEvent] = iter(())
         self._closed = False
         self._ended = False
         self.meta = source.meta
@@ -100,20 +98,42 @@ class DecodedStream:
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         return self
 
+    @property
+    def ready(self) -> Iterator[StreamEvent]:
+        """The events that have been decoded and not been given. To be taken once the last was."""
+        return self._ready
+
     async def __anext__(self) -> StreamEvent:
-        while self._position >= len(self._events):
-            await self._advance()
-        event = self._events[self._position]
-        self._position += 1
-        return event
+        while True:
+            for event in self._ready:
+                return event
+            self._ready = await self.more()
+
+    async def more(self) -> Iterator[StreamEvent]:
+        """The events of the next piece of the body, none where it completes none.
+
+        Only once all that are ``ready`` have been taken.
+
+        Raises:
+            StopAsyncIteration: The answer is complete.
+            SwitchgearError: The stream broke.
+        """
+        decoder = self._decoder
+        if decoder.finished or self._ended or self._closed or decoder.error is not None:
+            await self._end()
+        data = await self._source.read()
+        if data:
+            return iter(decoder.feed(data))
+        self._ended = True
+        return iter(decoder.end())
 
     async def aclose(self) -> None:
         """Let go of the connection."""
         self._closed = True
         await self._source.aclose()
 
-    async def _advance(self) -> None:
-        """Decode the next piece of the body, or say how the stream ended."""
+    async def _end(self) -> NoReturn:
+        """Say how the stream ended."""
         decoder = self._decoder
         if decoder.error is not None:
             await self.aclose()
@@ -121,13 +141,8 @@ class DecodedStream:
         if decoder.finished:
             await self._drain()
             raise StopAsyncIteration
-        if self._ended or self._closed:
-            await self.aclose()
-            raise self._cut()
-        data = await self._source.read()
-        self._ended = not data
-        self._events = decoder.feed(data) if data else decoder.end()
-        self._position = 0
+        await self.aclose()
+        raise self._cut()
 
     async def _drain(self) -> None:
         """Read up to the end of the body, so that the connection can serve the next request.

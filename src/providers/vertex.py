@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from .anthropic_base import AnthropicFamily, CommonOptions, bearer, http_client
 from .base import Call, Provider, ProviderSettings
 from .options import check_options
+from .roads import only_sdk
 from .wire import SdkWire
 
 __all__ = ["Vertex", "create"]
@@ -52,6 +53,8 @@ class Vertex(AnthropicFamily):
 def create(settings: ProviderSettings) -> Provider:
     """Make the provider. No I/O, and no import of the SDK."""
     options = check_options(settings, _Options)
+    why = "Google's access tokens are fetched, and models put into the address, by the SDK's client"
+    only_sdk(options.wire, provider=settings.name, why=why)
     wire = SdkWire(
         provider=settings.name,
         make_client=partial(_make_client, settings, options),

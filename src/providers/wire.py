@@ -17,9 +17,10 @@ import msgspec
 from ..credentials import Secret
 from ..errors import InvalidRequestError, ProviderError, SwitchgearError
 from . import faults
+from .aio_sender import AioBody, answer_meta, rounded_up
 from .base import ResponseMeta
 from .closing import to_the_end
-from .headers import request_id
+from .headers import Unshown, lowered, request_id
 from .lazy import LazyClient
 
 __all__ = [
@@ -33,7 +34,10 @@ __all__ = [
     "meta_of",
 ]
 
-_CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+"""Until there is a connection."""
+
+_MOST_OPTIONS = 256
 
 
 class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +114,7 @@ class SdkWire:
         *,
         provider: str,
         make_client: Callable[[], Any],
-        auth_headers: Callable[[Secret], Mapping[str, str]],
+        auth_headers: Callable[[Secret], Mapping[str, Any]],
         rewrites_body: bool = False,
         secret: Secret | None = None,
     ) -> None:
@@ -119,6 +123,9 @@ class SdkWire:
         self._auth_headers = auth_headers
         self._rewrites_body = rewrites_body
         self._secret = secret
+        self._options: dict[float | None, dict[str, Any]] = {}
+        self._addresses: dict[str, str] = {}
+        self._base: Any = None
 
     @property
     def client(self) -> Any:
@@ -133,6 +140,9 @@ class SdkWire:
     async def open(self, request: WireRequest) -> WireStream:
         """Send through the SDK and hand over the open body."""
         response = await self._request(request, stream=True)
+        got = getattr(response, "got", None)
+        if got is not None:
+            return AioBody(got, self._provider, request.model)
         error = partial(faults.transport_error, provider=self._provider, model=request.model)
         return ResponseStream(response, error)
 
@@ -151,33 +161,71 @@ class SdkWire:
         # Not before the client is there: its making has imported this as well, in a thread.
         import httpx2
 
-        headers = dict(request.headers)
-        if request.credential is not None:
-            credential = self._auth_headers(request.credential)
-            headers.update((name, _Unshown(value)) for name, value in credential.items())
-        options = {
-            "headers": headers,
-            "timeout": httpx2.Timeout(
-                request.timeout, connect=min(request.timeout, _CONNECT_SECONDS)
-            ),
-            "max_retries": 0,
-            "follow_redirects": False,
-        }
+        options = self._options.get(rounded_up(request.timeout))
+        if options is None:
+            options = self._new_options(rounded_up(request.timeout))
+        if request.headers or request.credential is not None:
+            options = {**options, "headers": self._headers(request)}
         if request.body is None:
             return await client.get(request.path, cast_to=httpx2.Response, options=options)
+        path = request.path
         payload: dict[str, Any]
         if self._rewrites_body:
             payload = {"body": request.body}
         else:
             payload = {"content": encode_body(request.body)}
+            path = self._address(client, path)
         if stream:
             payload |= {"stream": True, "stream_cls": None}
-        return await client.post(request.path, cast_to=httpx2.Response, options=options, **payload)
+        return await client.post(path, cast_to=httpx2.Response, options=options, **payload)
+
+    def _headers(self, request: WireRequest) -> dict[str, Any]:
+        """What a request adds to the client's headers."""
+        headers: dict[str, Any] = dict(request.headers)
+        if request.credential is not None:
+            credential = self._auth_headers(request.credential)
+            for name, value in credential.items():
+                # Else the SDK's mark for a header that is left out.
+                headers[name] = Unshown(value) if isinstance(value, str) else value
+        return headers
+
+    def _new_options(self, seconds: float | None) -> dict[str, Any]:
+        """The options of a request with that time-out, which the SDKs copy."""
+        import httpx2
+
+        connect = CONNECT_SECONDS if seconds is None else min(seconds, CONNECT_SECONDS)
+        options = {
+            "timeout": httpx2.Timeout(seconds, connect=connect),
+            "max_retries": 0,
+            "follow_redirects": False,
+        }
+        if len(self._options) >= _MOST_OPTIONS:
+            self._options.clear()
+        self._options[seconds] = options
+        return options
+
+    def _address(self, client: Any, path: str) -> str:
+        """The path with the client's address before it: the SDKs join the two in three parsings."""
+        base = getattr(client, "base_url", None)
+        if base is not self._base:
+            self._base = base
+            self._addresses.clear()
+        address = self._addresses.get(path)
+        if address is None:
+            address = path
+            if base is not None and not base.query:
+                address = f"{str(base).rstrip('/')}/{path.lstrip('/')}"
+            if len(self._addresses) >= _MOST_OPTIONS:
+                self._addresses.clear()
+            self._addresses[path] = address
+        return address
 
     def _error(self, exc: Exception, request: WireRequest) -> SwitchgearError:
         """What an exception of either SDK means; both are built alike."""
         if isinstance(exc, SwitchgearError):
             return exc
+        if isinstance(exc.__cause__, SwitchgearError):
+            return exc.__cause__  # of the HTTP client under the SDK
         response = getattr(exc, "response", None)
         if response is not None:
             return faults.response_error(
@@ -248,22 +296,13 @@ class ResponseStream:
         await self._response.aclose()
 
 
-class _Unshown(str):
-    """A header's value that can be sent and not shown.
-
-    At level DEBUG the Anthropic SDK logs the options of each request, and tools that report errors
-    show the local variables of every frame.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
 def meta_of(response: Any) -> ResponseMeta:
     """What a response's headers say."""
-    return ResponseMeta(request_id(response.headers), response.headers)
+    got = getattr(response, "got", None)  # aiohttp's, if a LeanClient sent the request
+    if got is not None:
+        return answer_meta(got)
+    headers = lowered(response.headers.multi_items())
+    return ResponseMeta(request_id(headers), headers)
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:

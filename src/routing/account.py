@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..accounting.budgets.keys import Party
+from ..accounting.budgets.keys import TAG, Party, party_of_labels
 from ..accounting.ledger.row import Row
 from ..errors import LedgerError
 from .booking import Booking, Reserved, Unbooked
@@ -92,7 +92,7 @@ class Account:
         self._recorder = recorder
         self._call_id = b""
         self._saved: dict[str, Reserved] = {}
-        self._tags = {name[4:]: value for name, value in labels.items() if name[:4] == "tag:"}
+        self._tags = {name[4:]: value for name, value in labels.items() if name[:4] == TAG}
         self.group: str | None = None
         self.stream = False
 
@@ -103,18 +103,10 @@ class Account:
 
     def party(self, candidate: Candidate | None = None) -> Party:
         """Whom the call is for, and at whom an attempt is aimed."""
-        label = self._labels.get
-        return Party(
-            agent_id=label("agent_id", ""),
-            project_id=label("project_id", ""),
-            agent_type=label("agent_type", ""),
-            run_id=label("run_id", ""),
-            api_key_id=label("api_key_id", ""),
-            tags=self._tags,
-            provider=candidate.entry.provider if candidate is not None else "",
-            model=candidate.entry.model if candidate is not None else "",
-            own_key=candidate is not None and candidate.credential is not None,
-        )
+        if candidate is None:
+            return party_of_labels(self._labels)
+        entry, own_key = candidate.entry, candidate.credential is not None
+        return party_of_labels(self._labels, entry.provider, entry.model, own_key=own_key)
 
     def open(
         self, turn: Turn, subject: Subject, *, timeout: float
@@ -239,7 +231,7 @@ class Account:
     ) -> Booking | Coroutine[Any, Any, Booking]:
         books, candidate = self._books, turn.candidate
         at = books.clock.now()
-        reserved = self._saved.pop(candidate.name, None)
+        reserved = self._saved.pop(candidate.name, None) if self._saved else None
         if reserved is None and books.budgets.rules.hard:
             wanted = self._wanted(candidate, subject, at)
             if wanted is not None:
@@ -272,8 +264,13 @@ class Account:
 
     def _wanted(self, candidate: Candidate, subject: Subject, at: float) -> Wanted | None:
         """What is to be set aside; ``None`` where no hard budget is about this attempt."""
-        applied = self._books.budgets.rules.applying(self.party(candidate), at, hard=True)
-        return Wanted(self._books, applied, candidate, subject, at) if applied else None
+        entry, own_key = candidate.entry, candidate.credential is not None
+        together = self._books.budgets.rules.guarding(
+            self._labels, entry.provider, entry.model, at, own_key=own_key
+        )
+        if together is None:
+            return None
+        return Wanted(self._books, together, candidate, subject, at)
 
     def _row(self, turn: Turn, at: float, reserved: Reserved | None) -> Row:
         candidate, label = turn.candidate, self._labels.get

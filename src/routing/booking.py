@@ -20,9 +20,11 @@ from ..errors import (
     ProviderError,
     SwitchgearError,
 )
-from .costing import Charge, day_of
+from .costing import Charge
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from ..accounting.ledger.row import BookedOutcome, Row
     from ..providers.base import Reply
     from .account import Subject
@@ -172,8 +174,7 @@ class Booking:
 
     def _charge(self, reply: Reply | None, *, whole: bool) -> Charge:
         usage = self._subject.usage(self._candidate, reply, whole=whole)
-        day = day_of(self._row.at / 1_000_000)
-        charge = self._books.costing.charge(self._candidate, day, usage, reply)
+        charge = self._books.costing.charge(self._candidate, self._day(), usage, reply)
         if charge.bound is None:
             most = self._most()
             if most is not None and charge.cost is not None:
@@ -206,9 +207,12 @@ class Booking:
         """The most that the attempt can have cost, where no final count says."""
         if self._reserved is not None:
             return self._reserved.worst.amount
-        day = day_of(self._row.at / 1_000_000)
-        worst = self._subject.worst(self._candidate, day)
+        worst = self._subject.worst(self._candidate, self._day())
         return worst.amount if isinstance(worst, Worst) else None
+
+    def _day(self) -> dt.date:
+        """By whose prices it is priced, however long it takes."""
+        return self._books.costing.day(self._row.at / 1_000_000)
 
     def _end(
         self,
@@ -248,9 +252,10 @@ class Booking:
             reserved=used,
         )
         self._waiting = books.ledger.end(row)
-        books.budgets.settled(row, books.ledger.position)
+        position = books.ledger.position
+        books.budgets.settled(row, position)
         if holding is not None:
-            books.budgets.journalled(holding, used, books.ledger.position)
+            books.budgets.journalled(holding, used, position)
         books.closed()
         if books.hooks is not None:
             books.hooks.ended(row, reply, error)

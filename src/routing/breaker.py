@@ -19,6 +19,8 @@ import logging
 import math
 from collections.abc import Callable
 
+import msgspec
+
 from ..clock import Clock
 from .breaker_machine import Machine
 from .breaker_values import (
@@ -53,30 +55,23 @@ _LEAVE_SECONDS = 0.25
 _log = logging.getLogger("switchgear.routing")
 
 
-class Permit:
+class Permit(msgspec.Struct, eq=False):
     """Leave for one attempt. Exactly one outcome is counted; later ones are no-ops.
 
     An outcome that comes after the circuit has moved on changes nothing.
 
     Attributes:
-        generation: The circuit's state when this was given.
+        generation: The circuit's state when this was given, by number.
+        state: The same by name.
         expires: When a probe no longer keeps others out, monotonic seconds.
         leave: The fleet's, for a probe that it allowed.
     """
 
-    __slots__ = ("_breaker", "expires", "generation", "leave")
-
-    def __init__(
-        self,
-        breaker: Breaker,
-        generation: int,
-        expires: float = math.inf,
-        leave: str | None = None,
-    ) -> None:
-        self._breaker: Breaker | None = breaker
-        self.generation = generation
-        self.expires = expires
-        self.leave = leave
+    _breaker: Breaker | None
+    generation: int
+    state: BreakerState = "closed"
+    expires: float = math.inf
+    leave: str | None = None
 
     def success(self, time_to_first_token: float | None = None) -> None:
         """The attempt succeeded.
@@ -87,9 +82,10 @@ class Permit:
         """
         breaker = self._breaker
         if breaker is not None:
+            self._breaker = None
             limit = breaker.settings.slow_call_seconds
             slow = limit is not None and (time_to_first_token or 0.0) > limit
-            self._end("slow" if slow else "success")
+            breaker.settle(self, "slow" if slow else "success")
 
     def failure(self) -> None:
         """The attempt failed in a way that speaks against the candidate (see ``is_failure``)."""
@@ -185,9 +181,10 @@ class Breaker:
     def settle(self, permit: Permit, result: Result) -> None:
         """Count an outcome; the permit's own methods are the usual way to here."""
         now = self._time.now()
-        self._advance(now)
+        if now >= self._until:
+            self._advance(now)
         if permit.generation == self._generation:
-            if permit in self._probes:
+            if self._probes and permit in self._probes:
                 self._probes.remove(permit)
             elsewhere = self.fleet is not None and self._reported(self.fleet, permit, result)
             if elsewhere or result == "ignored":
@@ -196,7 +193,8 @@ class Breaker:
                 self._count_probe(now, result)
             else:
                 self._count(now, result)
-        self._tell()
+        if self._untold:
+            self._tell()
 
     def follow(self, word: CircuitWord) -> None:
         """Be as the fleet has decided. Outcomes of what was let through before no longer count."""
@@ -285,7 +283,7 @@ class Breaker:
         if self._state == "ramping" and not self._ramp(now, insist=insist):
             reason = f"circuit ramping up: takes {self._share(now):.0%} of its calls for now"
             return Refusal(reason, 0.0, soft=True)
-        return Permit(self, self._generation)
+        return Permit(self, self._generation, self._state)
 
     def _probe(self, now: float) -> Permit | Refusal:
         out = self._probes = [probe for probe in self._probes if probe.expires > now]
@@ -298,7 +296,8 @@ class Breaker:
             if leave is None:
                 reason = "circuit half-open: another replica's probe is awaited"
                 return Refusal(reason, _LEAVE_SECONDS)
-        probe = Permit(self, self._generation, now + self.settings.probe_timeout, leave)
+        until = now + self.settings.probe_timeout
+        probe = Permit(self, self._generation, "half-open", until, leave)
         out.append(probe)
         return probe
 
@@ -307,7 +306,8 @@ class Breaker:
         machine, window = self._machine, self._window
         window.add(now, failed=result == "failure", slow=result == "slow")
         if result != "failure":
-            machine.succeeded()
+            if not machine.sound:
+                machine.succeeded()
             if result == "slow" and self._reached(window.slow, self.settings.slow_call_rate):
                 machine.open()
                 self._trip(now, f"{window.slow} of {window.calls} calls were slow")

@@ -31,9 +31,13 @@ class Machine:
         consecutive_failures: A closed circuit opens at that many failures without a success.
         probe_successes: A half-open circuit closes at that many successes, and opens at the first
             failure.
+
+    Attributes:
+        sound: Closed, and no failure since the last success: one more changes nothing, so it need
+            not be reported.
     """
 
-    __slots__ = ("_circuit",)
+    __slots__ = ("_circuit", "sound")
 
     def __init__(self, name: str, *, consecutive_failures: int, probe_successes: int) -> None:
         self._circuit: CircuitBreaker = _pybreaker().CircuitBreaker(
@@ -42,6 +46,7 @@ class Machine:
             success_threshold=probe_successes,
             throw_new_error_on_trip=False,
         )
+        self.sound = True
 
     @property
     def state(self) -> str:
@@ -55,27 +60,35 @@ class Machine:
 
     def succeeded(self) -> None:
         """Report a success. Not for an open circuit: nothing was let through."""
-        circuit = self._circuit
-        # A success changes nothing in a closed circuit without a failure; a microsecond saved.
-        if circuit.fail_counter or circuit.current_state != "closed":
-            circuit.call(_succeed)
+        if not self.sound:
+            self._circuit.call(_succeed)
+            self._look()
 
     def failed(self) -> None:
         """Report a failure. Not for an open circuit: nothing was let through."""
         with contextlib.suppress(_FailedError):
             self._circuit.call(_fail)
+        self._look()
 
     def open(self) -> None:
         """Open it, for reasons that only the caller can see."""
         self._circuit.open()
+        self._look()
 
     def half_open(self) -> None:
         """Let an open circuit be probed."""
         self._circuit.half_open()
+        self._look()
 
     def close(self) -> None:
         """Close it, for reasons that only the caller can see; no failure is remembered."""
         self._circuit.close()
+        self._look()
+
+    def _look(self) -> None:
+        # Nobody else has the circuit, so this stays true until the next report.
+        circuit = self._circuit
+        self.sound = circuit.current_state == "closed" and not circuit.fail_counter
 
 
 class _FailedError(Exception):

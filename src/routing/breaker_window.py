@@ -60,9 +60,10 @@ class SlidingWindow:
 
     def add(self, now: float, *, failed: bool = False, slow: bool = False) -> None:
         """Count one outcome."""
-        number = self.slide(now)
-        rows = self._rows
+        number, rows = int(now // self._span), self._rows
         if not rows or rows[-1][0] != number:
+            # The first of its slice, so there is something to forget only now.
+            self.slide(now)
             rows.append([number, 0, 0, 0])
         row = rows[-1]
         row[1] += 1

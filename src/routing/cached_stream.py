@@ -52,6 +52,8 @@ class CachedStream(CompletionStream):
         self._cached = cached
         self._asking: Asked | None = None
         self._live: CompletionStream | None = None
+        self._pending: StreamEvent | None = None
+        self._reading: asyncio.Timeout | None = None
         self._heard: list[StreamEvent] = []
         self._first_token: float | None = None
         self._parsed: tuple[object] | None = None

@@ -26,6 +26,8 @@ import logging
 import math
 from collections.abc import Callable
 
+import msgspec
+
 from ..clock import Clock
 from ..errors import (
     AuthenticationError,
@@ -87,7 +89,7 @@ class _State:
         return self.cause == "rate" and self.probe is not None and self.retry_at() <= now
 
 
-class Pass:
+class Pass(msgspec.Struct, eq=False):
     """Leave for one attempt at a candidate. Exactly one outcome counts; later ones are no-ops.
 
     Attributes:
@@ -98,18 +100,12 @@ class Pass:
         version: The same for the changes of the fleet.
     """
 
-    __slots__ = ("_cooldowns", "call_id", "mark", "model", "provider", "version")
-
-    def __init__(
-        self, cooldowns: Cooldowns, provider: str, model: str, call_id: str, mark: int
-    ) -> None:
-        self._cooldowns: Cooldowns | None = cooldowns
-        self.provider = provider
-        self.model = model
-        self.call_id = call_id
-        self.mark = mark
-        fleet = cooldowns.fleet
-        self.version = fleet.version if fleet is not None else 0
+    _cooldowns: Cooldowns | None
+    provider: str
+    model: str
+    call_id: str
+    mark: int
+    version: int
 
     def success(self) -> None:
         """The provider answered: its key, this model and the quota are in order."""
@@ -155,7 +151,7 @@ class Cooldowns:
         self.fleet: CooldownFleet | None = None
         self.on_change: Callable[[CooldownChange], None] | None = None
         # Stands for the probes of other replicas.
-        self._elsewhere = Pass(self, "", "", "", 0)
+        self._elsewhere = Pass(self, "", "", "", 0, 0)
 
     def admit(self, provider: str, model: str, call_id: str) -> Pass | Refusal:
         """Ask for leave to send one attempt.
@@ -164,7 +160,7 @@ class Cooldowns:
         outcome; so every pass must be told of one.
         """
         if not self._states:
-            return Pass(self, provider, model, call_id, self._mark)
+            return self._pass(provider, model, call_id)
         now = self._time.now()
         found = [
             (key, state)
@@ -176,7 +172,7 @@ class Cooldowns:
             if refusal is not None:
                 return refusal
         # Made only now: a cooldown may have ended on the way, and this call comes after that.
-        given = Pass(self, provider, model, call_id, self._mark)
+        given = self._pass(provider, model, call_id)
         for key, state in found:
             if state.active:
                 state.probe = given
@@ -186,12 +182,18 @@ class Cooldowns:
                     self.fleet.probing(key, takes)
         return given
 
+    def _pass(self, provider: str, model: str, call_id: str) -> Pass:
+        version = self.fleet.version if self.fleet is not None else 0
+        return Pass(self, provider, model, call_id, self._mark, version)
+
     def succeeded(self, given: Pass) -> None:
         """A pass's call was answered; ``Pass.success`` is the usual way to here."""
         if self._strikes:
             self._strikes.pop((given.provider, given.model), None)
         if self.fleet is not None:
             self.fleet.sound((given.provider, given.model))
+        if not self._states:
+            return
         for key, state in self._known(given):
             if state.active and given.mark >= state.mark:
                 self._clear(state)

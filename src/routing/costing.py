@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ..accounting.bounds import Unbounded, Worst, worst_case, worst_embedding
+from ..accounting.bounds import Plain, Unbounded, Worst, plain, worst_case, worst_embedding
 from ..accounting.cost import cost_of
 from ..accounting.money import Pico, ceil_pico
 from ..completion import Usage
@@ -19,6 +19,7 @@ from .fields import extra_of, headers_of
 if TYPE_CHECKING:
     from ..accounting.prices.table import Price, PriceTable
     from ..accounting.tokens.counter import TokenCounter
+    from ..accounting.tokens.prompt_bounds import PromptBound
     from ..clock import Clock
     from ..providers.base import Reply
     from ..request import ChatRequest
@@ -30,6 +31,17 @@ STATED = "litellm"
 """The price version of a cost that LiteLLM's own table gave, which nobody has checked."""
 
 _MOST_STATED = 1_000_000
+_MOST_KNOWN = 2048
+"""Answers of the price table remembered. Names of models and tiers come from providers, too."""
+_DAY_SECONDS = 86_400
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+# Kind, model, day, the model that answered, tier, region; kind, model, two limits of it, day.
+_Question: TypeAlias = tuple[str, str, dt.date, str, str | None, str | None]
+_Place: TypeAlias = tuple[str, str, int | None, int | None, dt.date]
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -62,6 +74,9 @@ class Charge(msgspec.Struct, frozen=True):
 class Costing:
     """Prices attempts.
 
+    What the price table says never changes, so its answers are remembered, each with the day that
+    it is about, until another table takes its place.
+
     Args:
         prices: The price table.
         tokens: Counts where the provider did not.
@@ -69,18 +84,56 @@ class Costing:
     """
 
     def __init__(self, prices: PriceTable, tokens: TokenCounter, clock: Clock) -> None:
-        self.prices = prices
+        self._prices = prices
         self.tokens = tokens
         self._clock = clock
+        self._day = day_of(0.0)
+        self._day_number = 0
+        self._known: dict[_Question, Price | None] = {}
+        self._plain: dict[_Place, Plain | None] = {}
+
+    @property
+    def prices(self) -> PriceTable:
+        """The price table."""
+        return self._prices
+
+    @prices.setter
+    def prices(self, prices: PriceTable) -> None:
+        self._prices = prices
+        self._known.clear()
+        self._plain.clear()
 
     def today(self) -> dt.date:
         """The day by whose prices an attempt that begins now is priced (UTC)."""
-        return day_of(self._clock.now())
+        return self.day(self._clock.now())
+
+    def day(self, at: float) -> dt.date:
+        """The day (UTC) of an instant, seconds since 1970."""
+        number = int(at // _DAY_SECONDS)
+        if number != self._day_number:
+            self._day, self._day_number = day_of(at), number
+        return self._day
 
     def price(self, candidate: Candidate, day: dt.date | None = None) -> Price | None:
         """The standard price of a candidate's model."""
-        kind, model = candidate.priced
-        return self.prices.lookup(kind, model, day or self.today())
+        return self._applied(candidate, day or self.today(), "", None, None)
+
+    def plain(self, candidate: Candidate, day: dt.date) -> Plain | None:
+        """What bounds attempts that ask for nothing with a price of its own, if anything does."""
+        (kind, model), able = candidate.priced, candidate.capabilities
+        place = (kind, model, able.context_window, able.max_output_tokens, day)
+        try:
+            return self._plain[place]
+        except KeyError:
+            found = plain(
+                self._prices,
+                kind,
+                model,
+                day,
+                context_window=able.context_window,
+                max_output_tokens=able.max_output_tokens,
+            )
+            return _remember(self._plain, place, found)
 
     def charge(
         self, candidate: Candidate, day: dt.date, usage: Usage, reply: Reply | None
@@ -139,21 +192,29 @@ class Costing:
         region: str | None,
     ) -> Price | None:
         kind, model = candidate.priced
-        price = self.prices.lookup(kind, model, day, tier=tier, region=region)
-        if price is None and answered:
-            # A deployment's own name says nothing; the model that answered may.
-            price = self.prices.lookup(kind, answered, day, tier=tier, region=region)
-        return price
+        question = (kind, model, day, answered, tier, region)
+        try:
+            return self._known[question]
+        except KeyError:
+            price = self._prices.lookup(kind, model, day, tier=tier, region=region)
+            if price is None and answered:
+                # A deployment's own name says nothing; the model that answered may.
+                price = self._prices.lookup(kind, answered, day, tier=tier, region=region)
+            return _remember(self._known, question, price)
 
 
 class Chat:
     """A completion, as far as its cost is concerned."""
+
+    __slots__ = ("_bound", "_bound_of", "_costing", "request")
 
     inputs: tuple[str, ...] = ()
 
     def __init__(self, costing: Costing, request: ChatRequest) -> None:
         self._costing = costing
         self.request = request
+        self._bound: PromptBound | None = None
+        self._bound_of = ""
 
     @property
     def quick(self) -> bool:
@@ -185,6 +246,11 @@ class Chat:
     ) -> Worst | Unbounded:
         """The most that an attempt can cost."""
         costing, request = self._costing, self.request
+        if not exact and _asks_for_no_more(candidate, request):
+            prompt = self._prompt(candidate.priced.model)
+            bounds = costing.plain(candidate, day)
+            if prompt.is_plain and prompt.tokens is not None and bounds is not None:
+                return bounds.worst(prompt.tokens, candidate.max_tokens)
         return worst_case(
             request,
             kind=candidate.priced.kind,
@@ -199,6 +265,12 @@ class Chat:
             tokens=costing.tokens,
             exact=exact,
         )
+
+    def _prompt(self, model: str) -> PromptBound:
+        """The prompt's tokens, at most. The next candidate wants it again, or the next attempt."""
+        if self._bound is None or self._bound_of != model:
+            self._bound, self._bound_of = self._costing.tokens.bound(self.request, model), model
+        return self._bound
 
     async def prepare(self, candidate: Candidate) -> None:
         """Load what an exact bound needs."""
@@ -254,6 +326,26 @@ class Texts:
 def day_of(at: float) -> dt.date:
     """The day (UTC) of an instant, seconds since 1970."""
     return dt.datetime.fromtimestamp(at, dt.UTC).date()
+
+
+def _asks_for_no_more(candidate: Candidate, request: ChatRequest) -> bool:
+    """Whether nothing goes along besides the request's own fields."""
+    entry = candidate.entry
+    return not (
+        request.extra
+        or request.extra_headers
+        or entry.extra
+        or entry.extra_headers
+        or candidate.usual_fields
+        or candidate.usual_headers
+    )
+
+
+def _remember(known: dict[_K, _V], question: _K, answer: _V) -> _V:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[question] = answer
+    return answer
 
 
 def _visible(part: object) -> str:

@@ -24,13 +24,14 @@ class Needs(msgspec.Struct, frozen=True):
         meaning: Parameters that change what the answer means.
         knobs: Sampling parameters.
         content: Kinds of content in the conversation (``images``, ``files``, ``audio``).
-        prompt_tokens: A safe lower estimate of the prompt, for windows that it can't possibly fit.
     """
 
     meaning: frozenset[str] = frozenset()
     knobs: frozenset[str] = frozenset()
     content: frozenset[str] = frozenset()
-    prompt_tokens: int = 0
+
+
+_NOTHING = Needs()
 
 
 _CONTENT = {Image: "images", File: "files", Audio: "audio"}
@@ -39,13 +40,8 @@ _BYTES_PER_TOKEN = 8
 """More than any tokenizer puts into a token on average, so that a guess never skips in vain."""
 
 
-def needs_of(request: ChatRequest, characters: int) -> Needs:
-    """What the request needs.
-
-    Args:
-        request: What is asked.
-        characters: Of the prompt's text.
-    """
+def needs_of(request: ChatRequest) -> Needs:
+    """What the request needs."""
     content = [
         _CONTENT[type(part)]
         for message in request.messages
@@ -53,12 +49,10 @@ def needs_of(request: ChatRequest, characters: int) -> Needs:
         for part in message.content
         if type(part) in _CONTENT
     ]
-    return Needs(
-        frozenset(_meaning(request)),
-        frozenset(_knobs(request)),
-        frozenset(content),
-        characters // _BYTES_PER_TOKEN,
-    )
+    meaning, knobs = _meaning(request), _knobs(request)
+    if not (meaning or knobs or content):
+        return _NOTHING
+    return Needs(frozenset(meaning), frozenset(knobs), frozenset(content))
 
 
 def _meaning(request: ChatRequest) -> list[str]:
@@ -87,7 +81,7 @@ def _knobs(request: ChatRequest) -> list[str]:
     return knobs
 
 
-def unfit(needs: Needs, candidate: Candidate) -> SwitchgearError | None:
+def unfit(needs: Needs, candidate: Candidate, *, characters: int) -> SwitchgearError | None:
     """Why the candidate can't serve the request; ``None`` where it can.
 
     What the configuration lets pass with a warning is no reason: the adapter warns.
@@ -95,19 +89,22 @@ def unfit(needs: Needs, candidate: Candidate) -> SwitchgearError | None:
     Args:
         needs: What the request asks for.
         candidate: What the model can do, and the configuration's word on what it can't.
+        characters: Of the prompt's text.
     """
     can, max_tokens = candidate.capabilities, candidate.max_tokens
-    if (needs.meaning or needs.content) and candidate.unsupported != "warn":
-        for name in sorted(needs.meaning | needs.content):
-            if not _offers(can, name):
-                return UnsupportedParameterError(f"it has no {_WORDS[name]}", param=name)
-    if needs.knobs and candidate.unsupported == "raise":
-        for name in sorted(needs.knobs - can.sampling):
-            return UnsupportedParameterError(f"it does not take {name}", param=name)
+    if needs is not _NOTHING:
+        if candidate.unsupported != "warn":
+            for name in sorted(needs.meaning | needs.content):
+                if not _offers(can, name):
+                    return UnsupportedParameterError(f"it has no {_WORDS[name]}", param=name)
+        if candidate.unsupported == "raise":
+            for name in sorted(needs.knobs - can.sampling):
+                return UnsupportedParameterError(f"it does not take {name}", param=name)
     if max_tokens is not None and can.max_output_tokens and max_tokens > can.max_output_tokens:
         message = f"its answers end at {can.max_output_tokens} tokens, {max_tokens} were asked for"
         return UnsupportedParameterError(message, param="max_tokens")
-    tokens, window = needs.prompt_tokens, can.context_window
+    # A safe lower estimate, for windows that it can't possibly fit.
+    tokens, window = characters // _BYTES_PER_TOKEN, can.context_window
     if window is not None and tokens > window:
         message = f"the prompt has over {tokens} tokens, its window {window}"
         return ContextWindowExceededError(message, param="messages")

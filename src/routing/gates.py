@@ -73,46 +73,24 @@ class GateFleet(Protocol):
         """The candidate is forgotten."""
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """A place for one attempt, held everywhere. Exactly one ending counts, the first.
 
     Whoever holds it ends it with ``answered``, ``failed``, ``left`` or ``withdraw``, whatever
     happens.
+
+    Attributes:
+        circuit: The state of the circuit that let it through; empty where that is closed.
+        room: The part of the tightest rate limit that it left, 0 to 1; ``None`` for no limit.
     """
 
-    __slots__ = (
-        "_began",
-        "_clock",
-        "_flight",
-        "_gate",
-        "_lease",
-        "_pass",
-        "_permit",
-        "circuit",
-        "room",
-    )
-
-    def __init__(
-        self,
-        *,
-        gate: Gate,
-        given: Pass | None,
-        permit: Permit,
-        lease: Lease,
-        flight: Flight,
-        clock: Clock,
-        room: float | None,
-    ) -> None:
-        self._gate = gate
-        self._clock = clock
-        self._began = clock.monotonic()
-        state = gate.breaker.state
-        self.circuit = "" if state == "closed" else state
-        self.room = room
-        self._pass: Pass | None = given
-        self._permit: Permit | None = permit
-        self._lease = lease
-        self._flight = flight
+    _gate: Gate
+    _pass: Pass | None
+    _permit: Permit | None
+    _lease: Lease
+    _flight: Flight
+    circuit: str
+    room: float | None
 
     def began(self, headers: Mapping[str, str]) -> None:
         """A stream's headers and first event are here."""
@@ -133,12 +111,14 @@ class Entry:
         if permit is None:
             return
         permit.success(first_token)
-        streamed = first_token is not None
-        wait = first_token if first_token is not None else self._clock.monotonic() - self._began
-        self._gate.waits[streamed].add(wait)
         if self._pass is not None:
             self._pass.success()
-        self._flight.succeed(usage.output_tokens if usage is not None else 0)
+        flight = self._flight
+        flight.succeed(usage.output_tokens if usage is not None else 0)
+        if first_token is None:
+            self._gate.waits[False].add(flight.took)
+        else:
+            self._gate.waits[True].add(first_token)
         self._settle(usage, headers)
 
     def failed(self, error: SwitchgearError, *, given: float, granted: float | None) -> None:
@@ -263,6 +243,8 @@ class Gates:
 
         ``None`` where there is nothing to wait for. It takes a round trip at most.
         """
+        if not self.limiter.is_shared:
+            return None
         entry = candidate.entry
         return self.limiter.ask(entry.provider, entry.model, visit.need, key=_key(candidate))
 
@@ -282,8 +264,9 @@ class Gates:
             repeat: It is a repeat or a hedge, and pays from the candidate's retry budget.
             insist: Nobody else is left: a refusal that is only soft does not count.
         """
+        entry = candidate.entry
         lease = self.limiter.try_reserve(
-            candidate.entry.provider, candidate.entry.model, visit.need, key=_key(candidate)
+            entry.provider, entry.model, visit.need, key=_key(candidate)
         )
         if isinstance(lease, NoRoom):
             # Asked last and looked at first: its refusal must not use up a probe.
@@ -336,7 +319,9 @@ class Gates:
         insist: bool,
     ) -> Entry | Refusal:
         """The other gates, with a lease in hand that goes back where one of them refuses."""
-        gate = self.of(candidate.name)
+        gate = self._gates.get(candidate.name)
+        if gate is None:
+            gate = self.of(candidate.name)
         given: Pass | None = None
         if candidate.credential is None:
             # A call's own key says nothing about the configured one, nor the other way about.
@@ -358,15 +343,8 @@ class Gates:
         if not repeat:
             gate.budget.call()
         flight = gate.stats.begin(stream=visit.stream)
-        return Entry(
-            gate=gate,
-            given=given,
-            permit=permit,
-            lease=lease,
-            flight=flight,
-            clock=self._clock,
-            room=self.capacity(candidate),
-        )
+        circuit = permit.state if permit.state != "closed" else ""
+        return Entry(gate, given, permit, lease, flight, circuit, lease.room)
 
     def _closed(self, candidate: Candidate) -> Refusal | None:
         gate = self._gates.get(candidate.name)

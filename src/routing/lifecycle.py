@@ -52,7 +52,13 @@ class Lifecycle:
             LifecycleError: Closed, no or another event loop, or a forked child.
         """
         self.check_open()
-        self._check_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            message = "no event loop runs here: call it from a coroutine, or use SyncRouter"
+            raise LifecycleError(message) from None
+        if self._loop is not loop:
+            self._bind(loop)
 
     def check_open(self) -> None:
         """The same for what needs no event loop.
@@ -73,20 +79,14 @@ class Lifecycle:
         """A bound on a wait, for ``with``: so many seconds, and the router's end."""
         return Limit(self._watch, seconds)
 
-    def _check_loop(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            message = "no event loop runs here: call it from a coroutine, or use SyncRouter"
-            raise LifecycleError(message) from None
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
             message = (
                 "the router belongs to another event loop, the first that used it; make one router "
                 "for each loop, or use SyncRouter, which works from any thread"
             )
             raise LifecycleError(message)
+        self._loop = loop
 
 
 class Limit:

@@ -145,6 +145,8 @@ def labels_of(options: CallOptions) -> dict[str, str]:
         value = options.get(name)
         if value is not None:
             labels[name] = _label(value, name)
+    if options.get("tags") is None:
+        return labels
     for key, value in mapping(options, "tags", "a dict of names").items():
         place = f"tags[{key!r}]"
         labels[f"tag:{_label(key, place)}"] = _label(value, place)
@@ -299,8 +301,10 @@ def is_sendable(key: str) -> bool:
     return bool(key) and key.isascii() and key.isprintable() and " " not in key
 
 
-def _label(value: object, name: str) -> str:
+def _label(value: Any, name: str) -> str:
     """A string that every database can keep, also as a key."""
+    if value.__class__ is str and len(value) <= _LONGEST_LABEL and value.isprintable():
+        return value  # nearly every label
     text = _text(value, name)
     if len(text) > _LONGEST_LABEL:
         message = f"{name}: is longer than {_LONGEST_LABEL} characters"

@@ -13,7 +13,7 @@ from .call import RoutedCall
 from .ceiling import Ceiling
 from .costing import Chat
 from .downgrading import Downgrading
-from .fitness import Needs, needs_of, unfit
+from .fitness import needs_of, unfit
 from .plan import Candidate, Skip, Target
 from .terms import NO_TERMS, Terms
 
@@ -120,7 +120,7 @@ class Planning:
         characters, need = measured(request)
         visit = preparer.visit(need, stream=account.stream)
         subject = Chat(preparer.books.costing, request)
-        plan = self._plan(request, subject, visit, needs_of(request, characters))
+        plan = self._plan(request, subject, visit, characters)
         may_exchange = target.group is not None and preparer.books.budgets.rules.downgrades
         return RoutedCall(
             target=target,
@@ -146,7 +146,7 @@ class Planning:
         )
 
     def _plan(
-        self, request: ChatRequest, subject: Chat, visit: Visit, needs: Needs
+        self, request: ChatRequest, subject: Chat, visit: Visit, characters: int
     ) -> list[Candidate | Skip]:
         """The target's candidates in order, those that can't serve this request as skips.
 
@@ -156,7 +156,10 @@ class Planning:
         entries = preparer.targets.entries(
             target, max_tokens=request.max_tokens, credentials=terms.credentials
         )
+        needs = needs_of(request)
         refused = None if terms is NO_TERMS else self._refused_by_terms(subject)
+        priced_only = preparer.config.pricing.unpriced == "refuse"
+        price = preparer.books.costing.price
         plan: list[Candidate | Skip] = []
         for pool, items in zip(target.pools, entries, strict=True):
             fit: list[Candidate] = []
@@ -164,7 +167,11 @@ class Planning:
                 if isinstance(item, Skip):
                     plan.append(item)
                     continue
-                error = unfit(needs, item) or (refused and refused(item)) or self._unpriced(item)
+                error = unfit(needs, item, characters=characters)
+                if error is None and refused is not None:
+                    error = refused(item)
+                if error is None and priced_only and price(item) is None:
+                    error = _unpriced()
                 if error is None:
                     fit.append(item)
                 else:
@@ -193,21 +200,17 @@ class Planning:
 
         return refused
 
-    def _unpriced(self, candidate: Candidate) -> SwitchgearError | None:
-        preparer = self._preparer
-        if preparer.config.pricing.unpriced != "refuse":
-            return None
-        if preparer.books.costing.price(candidate) is not None:
-            return None
-        return UnboundedCostError(
-            'it has no price; add it to the price table, or set pricing.unpriced = "warn"',
-            param="model",
-        )
-
     def _conversation(self, affinity: SessionAffinity) -> bytes:
         """Which conversation the request goes on with."""
         scope = self._labels.get("project_id", "")
         return affinity.conversation(self._request, self._labels.get("session_id"), scope=scope)
+
+
+def _unpriced() -> SwitchgearError:
+    return UnboundedCostError(
+        'it has no price; add it to the price table, or set pricing.unpriced = "warn"',
+        param="model",
+    )
 
 
 def _without_fallback(plan: list[Candidate | Skip]) -> list[Candidate | Skip]:

@@ -21,12 +21,12 @@ __all__ = ["Recorder"]
 class Recorder:
     """Collects the steps of one call. Times are seconds from its start."""
 
-    __slots__ = ("_clock", "_labels", "_steps", "_target", "started")
+    __slots__ = ("_labels", "_monotonic", "_steps", "_target", "started")
 
     def __init__(self, target: str, labels: dict[str, str], clock: Clock) -> None:
         self._target = target
         self._labels = labels
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._steps: list[Step] = []
         self.started = clock.monotonic()
 
@@ -37,7 +37,7 @@ class Recorder:
 
     def elapsed(self) -> float:
         """Seconds since the call began."""
-        return self._clock.monotonic() - self.started
+        return self._monotonic() - self.started
 
     def skip(self, candidate: str, reason: str) -> None:
         """A candidate that was not tried."""

@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..accounting.bounds import Unbounded, Worst
-from ..accounting.budgets.applied import Applied
+from ..accounting.budgets.applied import Together
 from ..accounting.money import nano
 from ..errors import BudgetBusyError, BudgetExceededError, UnboundedCostError
 from .booking import Reserved
-from .costing import day_of
 
 if TYPE_CHECKING:
     from .account import Subject
@@ -25,7 +24,7 @@ class Wanted:
 
     Args:
         books: The router's.
-        applied: The budgets that have to agree.
+        together: The budgets that have to agree.
         candidate: At whom the attempt is aimed.
         subject: What it asks for.
         at: When, seconds since 1970.
@@ -34,22 +33,23 @@ class Wanted:
         UnboundedCostError: Nothing bounds what it could cost, or it has no price.
     """
 
-    __slots__ = ("_amount", "_applied", "_at", "_books", "_candidate", "_subject", "_worst")
+    __slots__ = ("_amount", "_at", "_books", "_candidate", "_subject", "_together", "_worst")
 
     def __init__(
         self,
         books: Books,
-        applied: list[Applied],
+        together: Together,
         candidate: Candidate,
         subject: Subject,
         at: float,
     ) -> None:
         self._books = books
-        self._applied = applied
+        self._together = together
         self._candidate = candidate
         self._subject = subject
         self._at = at
-        self._worst = self._bounded(subject.worst(candidate, day_of(at)))
+        worst = subject.worst(candidate, books.costing.day(at))
+        self._worst = worst if type(worst) is Worst else self._bounded(worst)
         self._amount = nano(self._worst.amount)
 
     def hold(self) -> Reserved | None:
@@ -57,7 +57,7 @@ class Wanted:
         if not self._amount:
             # It costs nothing, so no budget has a say; but what must be sent still must.
             return Reserved(self._worst, None, self._at)
-        holding = self._books.budgets.hold(self._applied, self._amount)
+        holding = self._books.budgets.hold(self._together.keys, self._amount)
         return Reserved(self._worst, holding, self._at) if holding is not None else None
 
     async def reserve(self, *, timeout: float, patient: bool) -> Reserved:
@@ -75,22 +75,22 @@ class Wanted:
             LifecycleError: The router was closed meanwhile.
         """
         budgets, clock = self._books.budgets, self._books.clock
-        worst, amount = self._worst, self._amount
+        worst, amount, applied = self._worst, self._amount, self._together.applied
         until = clock.monotonic() + timeout
         try:
-            holding = await budgets.reserve(self._applied, amount, timeout=timeout, patient=False)
+            holding = await budgets.reserve(applied, amount, timeout=timeout, patient=False)
         except (BudgetExceededError, BudgetBusyError) as exc:
             worst = await self._tight()
             if nano(worst.amount) >= amount and not (patient and isinstance(exc, BudgetBusyError)):
                 raise
             amount = nano(worst.amount)
             left = max(0.0, until - clock.monotonic())
-            holding = await budgets.reserve(self._applied, amount, timeout=left, patient=patient)
+            holding = await budgets.reserve(applied, amount, timeout=left, patient=patient)
         return Reserved(worst, holding, self._at)
 
     async def _tight(self) -> Worst:
         """The bound by the model's own tokenizer, which bytes stood in for."""
-        subject, candidate, day = self._subject, self._candidate, day_of(self._at)
+        subject, candidate, day = self._subject, self._candidate, self._books.costing.day(self._at)
         await subject.prepare(candidate)
         if subject.quick:
             worst = subject.worst(candidate, day, exact=True)
@@ -101,7 +101,7 @@ class Wanted:
     def _bounded(self, worst: Worst | Unbounded) -> Worst:
         if isinstance(worst, Worst):
             return worst
-        budget = self._applied[0]
+        budget = self._together.applied[0]
         message = (
             f"budget {budget.name} is hard, and nothing bounds what an attempt at "
             f"{self._candidate.name} could cost: {worst.fault}; {worst.way}, or make the budget "

@@ -117,7 +117,13 @@ class CandidateStats:
         Args:
             stream: The answer comes as a stream, so its first token will be seen.
         """
-        return Flight(self._figures, stream=stream)
+        figures = self._figures
+        began = figures.clock.monotonic()
+        flight = Flight(figures, began, stream)
+        figures.in_flight += 1
+        if stream:
+            figures.waiting[flight] = began
+        return flight
 
     def first_token(self, now: float) -> Known:
         """Seconds to the first token. ``now`` is the clock's ``monotonic``, here and below."""
@@ -178,20 +184,20 @@ class CandidateStats:
         )
 
 
-class Flight:
-    """One attempt on its way. It ends once; what is reported after that is not heard."""
+class Flight(msgspec.Struct, eq=False):
+    """One attempt on its way. It ends once; what is reported after that is not heard.
 
-    __slots__ = ("_began", "_ended", "_figures", "_first", "_stream")
+    Attributes:
+        began: When, by the clock's ``monotonic``.
+        took: Seconds, once it has ended.
+    """
 
-    def __init__(self, figures: _Figures, *, stream: bool) -> None:
-        self._figures = figures
-        self._began = figures.clock.monotonic()
-        self._stream = stream
-        self._first: float | None = None
-        self._ended = False
-        figures.in_flight += 1
-        if stream:
-            figures.waiting[self] = self._began
+    _figures: _Figures
+    began: float
+    _stream: bool
+    took: float = 0.0
+    _first: float | None = None
+    _ended: bool = False
 
     def first_token(self) -> None:
         """The stream's first delta is here. Only the first report counts."""
@@ -200,7 +206,7 @@ class Flight:
         figures = self._figures
         self._first = now = figures.clock.monotonic()
         figures.waiting.pop(self, None)
-        figures.first_token.observe(now - self._began, now)
+        figures.first_token.observe(now - self.began, now)
 
     def succeed(self, output_tokens: int = 0) -> None:
         """The answer is here, whole.
@@ -214,7 +220,7 @@ class Flight:
         figures = self._figures
         figures.credit(now)
         if self._first is None:
-            figures.whole(now - self._began, output_tokens, now)
+            figures.whole(self.took, output_tokens, now)
         elif output_tokens >= figures.settings.least_tokens:
             figures.per_token.observe((now - self._first) / output_tokens, now)
 
@@ -228,7 +234,7 @@ class Flight:
         if now is not None:
             self._figures.blame(now)
             if self._first is None:
-                self._figures.waited(now - self._began, now)
+                self._figures.waited(self.took, now)
 
     def leave(self) -> None:
         """It ended in a way that is not the candidate's doing: cancelled, hedged away, a 400.
@@ -237,16 +243,20 @@ class Flight:
         """
         now = self._end()
         if now is not None and self._stream and self._first is None:
-            self._figures.waited(now - self._began, now)
+            self._figures.waited(self.took, now)
 
     def _end(self) -> float | None:
         """The time, for what ends now; ``None`` for what had ended before."""
         if self._ended:
             return None
         self._ended = True
-        self._figures.in_flight -= 1
-        self._figures.waiting.pop(self, None)
-        return self._figures.clock.monotonic()
+        figures = self._figures
+        figures.in_flight -= 1
+        if self._stream:
+            figures.waiting.pop(self, None)
+        now = figures.clock.monotonic()
+        self.took = now - self.began
+        return now
 
 
 class _Figures:
@@ -321,7 +331,7 @@ class _Figures:
         first, token = self.first_token.value, self.per_token.value
         writing = output_tokens * token
         if output_tokens < self.settings.least_tokens:
-            self.first_token.observe(max(0.0, seconds - writing), now)
+            self.first_token.observe(seconds - writing if seconds > writing else 0.0, now)
             return
         share = writing / (first + writing) if first + writing > 0 else 1.0
         self.first_token.observe(seconds * (1.0 - share), now)
@@ -346,11 +356,12 @@ class _PeakEwma:
         self._news = False
 
     def observe(self, value: float, now: float) -> None:
-        if not self._seen or value >= self.value:
+        before = self.value
+        if value >= before or not self._seen:
             self.value = value
         else:
             old = _fading(now - self.at, self._half_life)
-            self.value = self.value * old + value * (1.0 - old)
+            self.value = before * old + value * (1.0 - old)
         self.at = now
         self._seen = self._news = True
 
@@ -376,4 +387,5 @@ _UNKNOWN = Known(0.0, 0.0)
 
 def _fading(age: float, half_life: float) -> float:
     """What is left of 1 after ``age`` seconds."""
-    return 1.0 if age <= 0.0 else float(0.5 ** (age / half_life))
+    left: float = 0.5 ** (age / half_life) if age > 0.0 else 1.0
+    return left

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -21,9 +23,11 @@ from ..errors import (
     SwitchgearError,
 )
 from ..providers.base import Reply
+from ..providers.stream import DecodedStream
 from .call import RoutedCall, let_go
 from .lifecycle import is_cancelled
 from .plan import plugin_fault
+from .watch import Watch
 
 if TYPE_CHECKING:
     from ..decision import Outcome
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["CompletionStream"]
 
 _log = logging.getLogger("switchgear.routing")
+_CLOSED = "the stream was closed before its end"
 
 
 class CompletionStream:
@@ -60,8 +65,9 @@ class CompletionStream:
         self._on_close = on_close
         self._entered = False
         self._opened: Opened | None = None
-        self._pending: StreamEvent | None = None
-        self._reading: asyncio.Timeout | None = None
+        self._ready: Iterator[StreamEvent] = iter(())
+        self._more: Callable[[], Awaitable[Iterator[StreamEvent]]] = _nothing
+        self._watch: Watch | None = None
         self._completion: Completion | None = None
         self._done = False
         self._left = False
@@ -88,14 +94,14 @@ class CompletionStream:
         if self._entered or self._done:
             raise LifecycleError("a stream is entered once; ask the router for another one")
         self._entered = True
+        self._watch = Watch(asyncio.get_running_loop())
         self._on_open(self)
         try:
             self._call, opened = await self._call.within_budget(RoutedCall.open)
         except BaseException:
             self._on_close(self)
             raise
-        self._opened = opened
-        self._pending = opened.first
+        self._serve(opened)
         if self._done:
             await self._leave(opened)
             raise LifecycleError("the stream was closed while it was being opened")
@@ -118,8 +124,9 @@ class CompletionStream:
         if self._done:
             return
         self._done = self._left = True
-        if self._reading is not None and not self._reading.expired():
-            self._reading.reschedule(asyncio.get_running_loop().time())
+        self._ready = iter(())
+        if self._watch is not None:
+            self._watch.wake()
         if self._opened is not None:
             await self._leave(self._opened)
 
@@ -127,60 +134,86 @@ class CompletionStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
+        # What came together with an earlier event is here: no wait, nothing to bound.
+        for event in self._ready:
+            return event
+        opened, watch = self._readable()
+        remaining, idle = self._call.remaining(), self._call.idle_timeout
+        bound = remaining if idle is None or idle > remaining else idle
+        if not watch.begin(bound):
+            raise LifecycleError("another task is reading this stream: one at a time may")
+        found: SwitchgearError | None = None
+        try:
+            while True:
+                ready = await self._more()
+                if self._left:
+                    break
+                for event in ready:
+                    self._ready = ready
+                    return event
+        except StopAsyncIteration:
+            pass
+        except SwitchgearError as exc:
+            found = exc
+        except asyncio.CancelledError as exc:
+            found = self._cancelled(opened, exc, bound, last=bound == remaining)
+        except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
+            found = _broken(opened, exc)
+        finally:
+            watch.end()
+        return await self._ended(opened, found)
+
+    def _serve(self, opened: Opened) -> None:
+        """From now on events come from there."""
+        source = opened.source
+        self._opened = opened
+        first = () if opened.first is None else (opened.first,)
+        if isinstance(source, DecodedStream):
+            self._ready = itertools.chain(first, source.ready)
+            self._more = source.more
+        else:
+            self._ready = iter(first)
+            self._more = functools.partial(_one_more, source)
+
+    def _readable(self) -> tuple[Opened, Watch]:
+        """What may be read now."""
         if self._left:
-            raise LifecycleError("the stream was closed before its end")
+            raise LifecycleError(_CLOSED)
         if self._done:
             raise StopAsyncIteration
-        opened = self._opened
         if not self._entered:
             raise LifecycleError("enter the stream first: async with router.stream(...) as stream")
-        if opened is None or self._reading is not None:
+        if self._opened is None or self._watch is None:
             raise LifecycleError("another task is reading this stream: one at a time may")
-        if self._pending is not None:
-            event, self._pending = self._pending, None
-            return event
-        found = await self._next(opened)
+        return self._opened, self._watch
+
+    def _cancelled(
+        self, opened: Opened, exc: asyncio.CancelledError, bound: float, *, last: bool
+    ) -> SwitchgearError | None:
+        """What a cancellation inside a wait is: the reader's own goes on."""
+        watch = cast("Watch", self._watch)
+        if not watch.has_ended_it():
+            if is_cancelled():
+                raise exc
+            return _broken(opened, exc)
+        if opened.source.finished:
+            return None  # all has been said; only the end of the connection was late
+        error = _deadline(opened) if last else _silence(opened, bound)
+        error.__cause__ = TimeoutError()
+        return error
+
+    async def _ended(self, opened: Opened, found: SwitchgearError | None) -> StreamEvent:
+        """There is no next event: finish, go on elsewhere, or say what went wrong."""
         if self._left:
-            raise LifecycleError("the stream was closed before its end")
+            raise LifecycleError(_CLOSED)
         if found is None and not opened.source.finished:
             # The source ended, but only its own word makes that a complete answer.
             found = _cut(opened)
         if found is None:
             await self._finish(opened)
             raise StopAsyncIteration
-        if isinstance(found, SwitchgearError):
-            opened.turn.candidate.scrub(found)
-            return await self._go_on(opened, found)
-        return found
-
-    async def _next(self, opened: Opened) -> StreamEvent | SwitchgearError | None:
-        """The source's next event, or its error, or ``None`` for its end."""
-        remaining, idle = self._call.remaining(), self._call.idle_timeout
-        bound = remaining if idle is None else min(idle, remaining)
-        scope = self._reading = asyncio.timeout(bound)
-        try:
-            async with scope:
-                return await opened.source.__anext__()
-        except StopAsyncIteration:
-            return None
-        except SwitchgearError as exc:
-            return exc
-        except TimeoutError as exc:
-            if not scope.expired():
-                return _broken(opened, exc)
-            if opened.source.finished:
-                return None  # all has been said; only the end of the connection was late
-            error = _deadline(opened) if bound == remaining else _silence(opened, bound)
-            error.__cause__ = exc
-            return error
-        except asyncio.CancelledError as exc:
-            if is_cancelled():
-                raise
-            return _broken(opened, exc)
-        except Exception as exc:  # noqa: BLE001 - a plugin may raise anything
-            return _broken(opened, exc)
-        finally:
-            self._reading = None
+        opened.turn.candidate.scrub(found)
+        return await self._go_on(opened, found)
 
     async def _finish(self, opened: Opened) -> None:
         """The answer is complete."""
@@ -222,12 +255,13 @@ class CompletionStream:
         if again.first is None:
             # It has nothing to add: the next look finds its end.
             again = msgspec.structs.replace(again, first=StreamEvent())
-        self._call, self._opened = call, again
+        self._call = call
+        self._serve(again)
         if self._left:
             await self._leave(again)
-            raise LifecycleError("the stream was closed before its end")
+            raise LifecycleError(_CLOSED)
         self._completion = None
-        return cast("StreamEvent", again.first)
+        return next(self._ready)
 
     async def _break_off(self, opened: Opened, cause: SwitchgearError) -> None:
         opened.turn.entry.failed(cause, given=math.inf, granted=None)
@@ -282,12 +316,27 @@ class CompletionStream:
             raise _broken(opened, exc) from exc
 
     async def _release(self, opened: Opened) -> None:
+        self._ready = iter(())
+        if self._watch is not None:
+            self._watch.stop()
         self._on_close(self)
         # Where nobody could tell gates and books how it ended; else no-ops.
         opened.turn.entry.left()
         opened.turn.booking.cancelled()
         await let_go(opened.source)
         await opened.turn.booking.safe()
+
+
+async def _one_more(source: Any) -> Iterator[StreamEvent]:
+    """The next event of a plugin's stream, which may give anything; ``None`` counts as its end."""
+    event = await source.__anext__()
+    if event is None:
+        raise StopAsyncIteration
+    return iter((event,))
+
+
+async def _nothing() -> Iterator[StreamEvent]:
+    raise StopAsyncIteration
 
 
 def _cut(opened: Opened) -> SwitchgearError:

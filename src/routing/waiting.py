@@ -146,17 +146,16 @@ class Waiting:
         """The candidate's queue; ends with the router."""
         again = self._repeats.made(candidate) > 0
         found: Entry | Refusal = refusal
-        with contextlib.suppress(TimeoutError):
-            with self._lifecycle.limit(None):
-                found = await self._gates.wait(
-                    candidate, self._visit, timeout=self._deadline.remaining(), repeat=again
-                )
-                if isinstance(found, Refusal) and found.waitable:
-                    # A cooldown, which has no queue: a little later for each, not all at once.
-                    pause = max(found.retry_in, 0.0) + self._draw.uniform(0.0, _SPREAD)
-                    if pause < self._deadline.remaining():
-                        await self._clock.sleep(pause)
-                        found = self._gates.enter(candidate, self._visit, repeat=again, insist=True)
+        with contextlib.suppress(TimeoutError), self._lifecycle.limit(None):
+            found = await self._gates.wait(
+                candidate, self._visit, timeout=self._deadline.remaining(), repeat=again
+            )
+            if isinstance(found, Refusal) and found.waitable:
+                # A cooldown, which has no queue: a little later for each, not all at once.
+                pause = max(found.retry_in, 0.0) + self._draw.uniform(0.0, _SPREAD)
+                if pause < self._deadline.remaining():
+                    await self._clock.sleep(pause)
+                    found = self._gates.enter(candidate, self._visit, repeat=again, insist=True)
         if self._lifecycle.closed:
             if isinstance(found, Entry):
                 found.left()
@@ -166,15 +165,13 @@ class Waiting:
     async def _paid(self, candidate: Candidate) -> Entry | Refusal | None:
         """A place at the gates, once there is room in the budgets; ``None`` where there is none."""
         left, paid = self._deadline.remaining(), False
-        with contextlib.suppress(TimeoutError):  # a busy loop may see both times end at once
-            with self._lifecycle.limit(left):
-                try:
-                    await self._account.wait_for(
-                        candidate, self._subject, timeout=left - LEAST_SECONDS
-                    )
-                    paid = True
-                except (BudgetError, LedgerError) as exc:
-                    self._setbacks.unaffordable(candidate, exc)
+        # Suppressed, since a busy loop may see both times end at once.
+        with contextlib.suppress(TimeoutError), self._lifecycle.limit(left):
+            try:
+                await self._account.wait_for(candidate, self._subject, timeout=left - LEAST_SECONDS)
+                paid = True
+            except (BudgetError, LedgerError) as exc:
+                self._setbacks.unaffordable(candidate, exc)
         if self._lifecycle.closed:
             raise self._ending.closed()
         if not paid:

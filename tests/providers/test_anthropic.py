@@ -62,9 +62,15 @@ def settings(base_url: str, **fields: Any) -> ProviderSettings:
     return ProviderSettings(name="claude", plugin="anthropic", base_url=base_url, **fields)
 
 
-@pytest.fixture
-async def provider(simulated_providers: SimulatedProviders) -> AsyncIterator[Anthropic]:
-    made = create(settings(simulated_providers.anthropic.base_url))
+ROADS = pytest.mark.parametrize("road", ["sdk", "direct"])
+
+
+@pytest.fixture(params=["sdk", "direct"])
+async def provider(
+    simulated_providers: SimulatedProviders, request: pytest.FixtureRequest
+) -> AsyncIterator[Anthropic]:
+    options = {"wire": request.param}
+    made = create(settings(simulated_providers.anthropic.base_url, options=options))
     assert isinstance(made, Anthropic)
     yield made
     await made.aclose()
@@ -99,7 +105,6 @@ async def test_an_answer(simulated_providers: SimulatedProviders, provider: Anth
     assert reply.meta.request_id == seen.request_id
     assert "anthropic-ratelimit-requests-limit" in reply.meta.headers
     assert seen.header("authorization") == "Bearer sk-ant-test"
-    assert seen.header("x-stainless-retry-count") == "0"
 
 
 async def test_a_stream(simulated_providers: SimulatedProviders, provider: Anthropic) -> None:
@@ -193,18 +198,21 @@ async def test_a_key_for_one_call(
         await provider.complete(call())
 
 
+@ROADS
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_without_a_key_nothing_is_sent_and_the_error_says_what_to_do(
     simulated_providers: SimulatedProviders,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
     streaming: bool,
+    road: str,
 ) -> None:
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("ANTHROPIC_CONFIG_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    keyless = create(settings(simulated_providers.anthropic.base_url, api_key=None))
+    url = simulated_providers.anthropic.base_url
+    keyless = create(settings(url, api_key=None, options={"wire": road}))
     with pytest.raises(AuthenticationError, match=r"ANTHROPIC_API_KEY.*providers\.claude\.api_key"):
         await (keyless.stream(call()) if streaming else keyless.complete(call()))
     assert simulated_providers.anthropic.requests == []
@@ -213,11 +221,13 @@ async def test_without_a_key_nothing_is_sent_and_the_error_says_what_to_do(
     await keyless.aclose()
 
 
+@ROADS
 async def test_the_key_may_come_from_the_sdks_own_variable(
-    simulated_providers: SimulatedProviders, monkeypatch: pytest.MonkeyPatch
+    simulated_providers: SimulatedProviders, monkeypatch: pytest.MonkeyPatch, road: str
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-from-env")
-    made = create(settings(simulated_providers.anthropic.base_url, api_key=None))
+    url = simulated_providers.anthropic.base_url
+    made = create(settings(url, api_key=None, options={"wire": road}))
     await made.complete(call())
     seen = simulated_providers.anthropic.last_request
     assert seen.header("authorization") == "Bearer sk-from-env"
@@ -286,11 +296,25 @@ async def test_a_rate_limit_says_how_long(
     assert caught.value.request_id == simulated_providers.anthropic.last_request.request_id
 
 
-async def test_a_refused_connection(simulated_providers: SimulatedProviders) -> None:
-    away = create(settings(simulated_providers.anthropic.refused_base_url))
-    with pytest.raises(ProviderConnectionError):
+@ROADS
+async def test_a_refused_connection(simulated_providers: SimulatedProviders, road: str) -> None:
+    url = simulated_providers.anthropic.refused_base_url
+    away = create(settings(url, options={"wire": road}))
+    with pytest.raises(ProviderConnectionError) as refused:
         await away.complete(call())
+    assert refused.value.unsent
     await away.aclose()
+
+
+@ROADS
+async def test_a_proxy_that_can_not_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, road: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    made = create(settings("http://vendor.invalid", options={"wire": road}))
+    with pytest.raises(ConfigError, match="socks5"):
+        await made.complete(call())
+    await made.aclose()
 
 
 async def test_silence_is_a_time_out(
@@ -428,6 +452,7 @@ async def test_transports(simulated_providers: SimulatedProviders, transport: st
         settings(simulated_providers.anthropic.base_url, options={"transport": transport})
     )
     assert (await made.complete(call())).finish_reason == "stop"
+    assert simulated_providers.anthropic.last_request.header("x-stainless-retry-count") == "0"
     stream = await made.stream(call())
     assert [event async for event in stream]
     await made.aclose()
@@ -442,6 +467,9 @@ async def test_transports(simulated_providers: SimulatedProviders, transport: st
         ({"trasport": "httpx"}, "providers.claude.trasport"),
         ({"transport": "carrier pigeon"}, "providers.claude.transport"),
         ({"headers": {"x": 1}}, "providers.claude.headers"),
+        ({"wire": "bent"}, "providers.claude.wire"),
+        ({"wire": "direct", "transport": "httpx"}, "providers.claude.transport"),
+        ({"wire": "direct", "profile": "work"}, "providers.claude.wire"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], param: str) -> None:

@@ -28,7 +28,9 @@ KEY = "azure-key-0123456789"
 VERSION = "2024-10-21"
 DATED: dict[str, Any] = {"api_version": VERSION}
 V1: dict[str, Any] = {}
-BOTH = pytest.mark.parametrize("options", [DATED, V1], ids=["deployments", "v1"])
+DIRECT: dict[str, Any] = {"wire": "direct"}
+THROUGH_THE_SDK = pytest.mark.parametrize("options", [DATED, V1], ids=["deployments", "v1"])
+ALL = pytest.mark.parametrize("options", [DATED, V1, DIRECT], ids=["deployments", "v1", "direct"])
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +78,7 @@ def call(model: str = "gpt-4o", **fields: Any) -> Call:
     return Call(request=request, model=model, **own)
 
 
-@BOTH
+@ALL
 async def test_an_answer_and_a_stream(
     simulated: SimulatedProvider, options: dict[str, Any]
 ) -> None:
@@ -92,7 +94,7 @@ async def test_an_answer_and_a_stream(
     assert same.usage is not None
     for request in simulated.requests:
         assert request.model == "our chat"
-        if options:
+        if options == DATED:
             assert request.path == "/openai/deployments/our%20chat/chat/completions"
             assert request.query["api-version"] == VERSION
         else:
@@ -100,7 +102,7 @@ async def test_an_answer_and_a_stream(
     assert simulated.requests[0].body["max_tokens"] == 5
 
 
-@BOTH
+@ALL
 async def test_vectors(simulated: SimulatedProvider, options: dict[str, Any]) -> None:
     simulated.script(Answer(embeddings=((0.5, -1.0),)))
     async with opened(simulated.endpoint, **options) as provider:
@@ -108,7 +110,7 @@ async def test_vectors(simulated: SimulatedProvider, options: dict[str, Any]) ->
     assert made.vectors == ((0.5, -1.0),)
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -131,7 +133,7 @@ async def test_refusals_are_our_errors(
     assert (caught.value.provider, caught.value.model) == ("az", "gpt-4o")
 
 
-@BOTH
+@ALL
 async def test_a_calls_own_key(simulated: SimulatedProvider, options: dict[str, Any]) -> None:
     async with opened(simulated.endpoint, key=None, **options) as provider:
         with pytest.raises(AuthenticationError, match="AZURE_OPENAI_API_KEY"):
@@ -140,16 +142,18 @@ async def test_a_calls_own_key(simulated: SimulatedProvider, options: dict[str, 
         assert (await provider.complete(call(credential=Secret(KEY)))).parts
 
 
-@BOTH
+@ALL
 async def test_a_calls_own_key_in_place_of_a_token(
     simulated: SimulatedProvider, options: dict[str, Any]
 ) -> None:
     async with opened(simulated.endpoint, key=None, azure_ad_token="wrong", **options) as provider:
         assert (await provider.complete(call(credential=Secret(KEY)))).parts
-    assert "wrong" not in str(simulated.last_request.headers)
+    headers = simulated.last_request.headers
+    assert "wrong" not in str(headers)
+    assert headers.get("authorization", f"Bearer {KEY}") == f"Bearer {KEY}"
 
 
-@BOTH
+@THROUGH_THE_SDK
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_tokens_are_asked_for_at_every_request_and_never_block_the_loop(
     simulated: SimulatedProvider, options: dict[str, Any], kind: str
@@ -177,7 +181,7 @@ async def test_tokens_are_asked_for_at_every_request_and_never_block_the_loop(
     assert used == {f"Bearer {KEY}"}
 
 
-@BOTH
+@ALL
 async def test_the_environment(
     simulated: SimulatedProvider, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +219,7 @@ async def test_a_deployment_is_judged_by_the_model_behind_it(
     assert reply.warnings[0].startswith("temperature")
 
 
-@BOTH
+@ALL
 async def test_responses_where_they_were_chosen(
     simulated: SimulatedProvider, options: dict[str, Any]
 ) -> None:
@@ -242,6 +246,8 @@ def test_its_models_are_deployments_which_only_the_portal_lists(
             "providers.az.azure_ad_token_provider",
         ),
         (settings("https://x", version="1"), "providers.az.version"),
+        (settings("https://x", wire="direct", api_version=VERSION), "providers.az.wire"),
+        (settings("https://x", key=None, wire="direct", entra_id=True), "providers.az.wire"),
     ],
 )
 def test_a_wrong_table_is_named(table: ProviderSettings, param: str) -> None:

@@ -174,6 +174,7 @@ async def test_without_credentials_the_error_says_what_to_do(
         ({"aws_secret_key": "S"}, None, "providers.bedrock.aws_access_key"),
         ({"profile": "p"}, "s3cr3t", "providers.bedrock.api_key"),
         ({"regoin": "eu"}, None, "providers.bedrock.regoin"),
+        ({"wire": "direct"}, None, "providers.bedrock.wire"),
     ],
 )
 def test_wrong_settings_are_named(

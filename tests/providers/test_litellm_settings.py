@@ -76,7 +76,7 @@ def test_every_option_is_translated_or_warned_about(plugin: str) -> None:
         "reasoning_field": "reasoning", "sampling": frozenset({"seed"}), "schema": "json_object",
         "stream_usage": False, "strict": True, "system_role": "developer",
         "thinking_display": "omitted", "tool_call_ids": "nine", "tool_choice": False,
-        "tools": True, "transport": "httpx", "truncate": False,
+        "tools": True, "transport": "httpx", "truncate": False, "wire": "direct",
     }  # fmt: skip
     known = {field.encode_name for field in msgspec.structs.fields(Options)}
     for field in msgspec.structs.fields(STRUCTS[plugin]):
@@ -94,7 +94,8 @@ def test_every_option_is_translated_or_warned_about(plugin: str) -> None:
 def test_a_plain_table_has_no_warnings() -> None:
     for plugin in STRUCTS:
         assert (
-            translated(table(plugin, key="k", transport="aiohttp"))[1] == () or plugin == "vertex"
+            translated(table(plugin, key="k", transport="aiohttp", wire="sdk"))[1] == ()
+            or plugin == "vertex"
         )
 
 

@@ -60,9 +60,11 @@ def simulated(simulated_providers: SimulatedProviders) -> SimulatedProvider:
     return simulated_providers.openai
 
 
-@pytest.fixture
-async def provider(simulated: SimulatedProvider) -> AsyncIterator[OpenAIProvider]:
-    async with opened(simulated.base_url) as made:
+@pytest.fixture(params=["sdk", "direct"])
+async def provider(
+    simulated: SimulatedProvider, request: pytest.FixtureRequest
+) -> AsyncIterator[OpenAIProvider]:
+    async with opened(simulated.base_url, wire=request.param) as made:
         yield made
 
 

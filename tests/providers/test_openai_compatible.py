@@ -19,6 +19,9 @@ from switchgear.testing import Answer, SimulatedProvider, SimulatedProviders
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
+ROADS = pytest.mark.parametrize("road", ["sdk", "direct"])
+
+
 @pytest.fixture
 def simulated(simulated_providers: SimulatedProviders) -> SimulatedProvider:
     return simulated_providers.compatible
@@ -51,13 +54,14 @@ def call(*messages: Message, **fields: Any) -> Call:
     return Call(request=request, model="qwen3", **own)
 
 
+@ROADS
 async def test_an_answer_and_a_stream_without_any_key(
-    simulated: SimulatedProvider, monkeypatch: pytest.MonkeyPatch
+    simulated: SimulatedProvider, monkeypatch: pytest.MonkeyPatch, road: str
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(name, raising=False)
     simulated.always(Answer(text="Hello", reasoning="Hm."))
-    async with opened(simulated.base_url) as provider:
+    async with opened(simulated.base_url, wire=road) as provider:
         reply = await provider.complete(call(max_tokens=9))
         stream = await provider.stream(call(max_tokens=9))
         events = [event async for event in stream]
@@ -71,33 +75,38 @@ async def test_an_answer_and_a_stream_without_any_key(
         assert request.body["max_tokens"] == 9
 
 
+@ROADS
 async def test_openais_environment_is_none_of_another_servers_business(
-    simulated: SimulatedProvider, monkeypatch: pytest.MonkeyPatch
+    simulated: SimulatedProvider, monkeypatch: pytest.MonkeyPatch, road: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-secret")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: secret\nAuthorization: Bearer secret")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/secret")
-    async with opened(simulated.base_url, headers={"x-mine": "1"}) as provider:
+    async with opened(simulated.base_url, wire=road, headers={"x-mine": "1"}) as provider:
         await provider.complete(call())
     headers = simulated.last_request.headers
     assert not any("secret" in value for value in headers.values())
     assert headers["x-mine"] == "1"
 
 
-async def test_keys_of_the_table_and_of_the_call(simulated: SimulatedProvider) -> None:
-    async with opened(simulated.base_url, key="table-key") as provider:
+@ROADS
+async def test_keys_of_the_table_and_of_the_call(simulated: SimulatedProvider, road: str) -> None:
+    async with opened(simulated.base_url, wire=road, key="table-key") as provider:
         await provider.complete(call())
         await provider.complete(call(credential=Secret("call-key")))
-    async with opened(simulated.base_url) as provider:
+    async with opened(simulated.base_url, wire=road) as provider:
         await provider.complete(call(credential=Secret("call-key")))
     used = [request.headers["authorization"] for request in simulated.requests]
     assert used == ["Bearer table-key", "Bearer call-key", "Bearer call-key"]
 
 
-async def test_a_header_of_the_table_may_authorise(simulated: SimulatedProvider) -> None:
-    async with opened(simulated.base_url, headers={"authorization": "Basic x"}) as provider:
+@ROADS
+async def test_a_header_of_the_table_may_authorise(simulated: SimulatedProvider, road: str) -> None:
+    async with opened(
+        simulated.base_url, wire=road, headers={"authorization": "Basic x"}
+    ) as provider:
         await provider.complete(call())
     assert simulated.last_request.headers["authorization"] == "Basic x"
 

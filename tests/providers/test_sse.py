@@ -143,3 +143,74 @@ def test_any_cutting_gives_the_events_that_were_written(
     assert parse(body) == expected
     assert parse(*cut(body, places)) == expected
     assert parse(*(body[i : i + 1] for i in range(len(body)))) == expected
+
+
+# -- the short way gives what the long way gives ------------------------------------------------
+
+
+def by_line(*pieces: bytes) -> list[Event]:
+    """Read line by line from the first byte on."""
+    parser = SseParser()
+    return [event for piece in pieces for event in parser._by_line(piece)]
+
+
+fragments = st.sampled_from(
+    [
+        b"data: ",
+        b"data:",
+        b"data",
+        b"event: ",
+        b"event:",
+        b" ",
+        b": ",
+        b"id: 1",
+        b"\n",
+        b"\n\n",
+        b"\n\n",
+        b"\r",
+        b"\r\n",
+        b"\xef\xbb\xbf",
+        b'{"a":1}',
+        b"x",
+        b"[DONE]",
+        b"data: {}\n\n",
+        b"event: e\ndata: {}\n\n",
+        b"data: {}\r\n\r\n",
+        b"event: e\r\ndata: {}\r\n\r\n",
+    ]
+)
+any_body = st.lists(fragments, max_size=24).map(b"".join)
+
+
+@given(any_body, st.lists(st.integers(0), max_size=12))
+def test_whatever_is_sent_reads_the_same_by_event_and_by_line(
+    body: bytes, places: list[int]
+) -> None:
+    expected = by_line(body)
+    assert parse(body) == expected
+    assert parse(*cut(body, places)) == expected
+    assert parse(*(body[i : i + 1] for i in range(len(body)))) == expected
+
+
+@given(any_body, st.lists(st.integers(0), max_size=6))
+def test_each_event_is_given_with_its_last_byte(body: bytes, places: list[int]) -> None:
+    short, long = SseParser(), SseParser()
+    for piece in cut(body, places):
+        assert short.feed(piece) == long._by_line(piece)
+
+
+@given(any_body, st.lists(st.integers(0), max_size=6))
+def test_how_much_may_wait_in_one_piece_makes_no_difference(body: bytes, places: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sse, "_SHORT", 3)
+        assert parse(*cut(body, places)) == by_line(body)
+
+
+def test_a_long_event_in_small_pieces_is_not_copied_for_each() -> None:
+    parser = SseParser()
+    parser.feed(b"data: ")
+    for _ in range(3):
+        assert parser.feed(b"x" * 4000) == []
+    assert len(parser._rest) <= 4096
+    assert parser.feed(b"\n\ndata: y\n\n") == [(b"", b"x" * 12000), (b"", b"y")]
+    assert parser.feed(b"data: z\n\n") == [(b"", b"z")]

@@ -190,3 +190,26 @@ async def test_a_reader_that_is_cancelled_can_go_on() -> None:
         await task
     assert source.closed == 0
     assert await read(stream) == "b"
+
+
+async def test_what_is_ready_was_decoded_already_and_nothing_is_read_for_it() -> None:
+    stream, source = stream_of(b"abc", b"d", b"~", b".")
+    assert list(stream.ready) == []
+    assert source.reads == 0
+    assert (await anext(stream)).text == "a"
+    assert [event.text for event in stream.ready] == ["b", "c"]
+    assert source.reads == 1
+    assert [event.text for event in await stream.more()] == ["d"]
+    assert list(await stream.more()) == []
+    assert source.reads == 3
+    assert await read(stream) == ""
+    assert stream.finished
+
+
+async def test_more_of_a_stream_that_only_stops_is_an_error() -> None:
+    stream, source = stream_of(b"a")
+    assert [event.text for event in await stream.more()] == ["a"]
+    assert list(await stream.more()) == []
+    with pytest.raises(ProviderConnectionError, match="before its end"):
+        await stream.more()
+    assert source.closed

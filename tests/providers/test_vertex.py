@@ -143,6 +143,9 @@ def test_wrong_settings_are_named(simulated_providers: SimulatedProviders) -> No
         make(simulated_providers, {"project": "acme"})
     assert error.value.param == "providers.vertex.project"
     assert "project_id" in error.value.message
+    with pytest.raises(ConfigError, match="access tokens") as error:
+        make(simulated_providers, {"wire": "direct"})
+    assert error.value.param == "providers.vertex.wire"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ __all__ = [
     "Recording",
     "Replay",
     "cut_in_two",
+    "on_both_roads",
     "pieces",
     "recordings",
     "seed",
@@ -51,6 +52,7 @@ WIRE = Path(__file__).resolve().parents[2] / ".." / "shared" / "wire"
 Cut = Literal["random", "bytes", "whole"]
 
 _ONE_BYTE_UP_TO = 4_000
+_SAMPLE = 8
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,21 @@ def recordings(
         f"recorded traffic is absent: no {vendor}.jsonl in ../shared/wire beside the repository"
     )
     return [pytest.param(None, id="absent", marks=pytest.mark.skip(reason=reason))]
+
+
+def on_both_roads(found: list[Any]) -> list[Any]:
+    """Parameters of recording and road: all of them through the SDK, some past it.
+
+    What the two do is the same but for the sending; ``SWITCHGEAR_FULL=1`` takes all of them.
+    """
+    every = 1 if os.environ.get("SWITCHGEAR_FULL") else _SAMPLE
+    params = [
+        pytest.param(*param.values, "sdk", id=str(param.id), marks=param.marks) for param in found
+    ]
+    return params + [
+        pytest.param(*param.values, "direct", id=f"{param.id}-direct", marks=param.marks)
+        for param in found[::every]
+    ]
 
 
 def seed() -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -39,6 +39,7 @@ __all__ = [
     "Said",
     "decoder_of",
     "delivered",
+    "directly",
     "marks",
     "needed",
     "recorded",
@@ -170,6 +171,11 @@ async def decoder_of(kind: Kind, model: str) -> Decoder:
     call = Call(request=ChatRequest(messages=normalise_messages("hi")), model=model)
     decoder: Decoder = (await provider.stream(call))._decoder
     return decoder
+
+
+def directly(kind: Kind) -> Kind:
+    """The same format on the road that leaves the SDK out."""
+    return replace(kind, name=f"{kind.name}-direct", options={**kind.options, "wire": "direct"})
 
 
 def recorded(*kinds: Kind, most: int = 10**9, lines: Iterable[int] = ()) -> list[Any]:

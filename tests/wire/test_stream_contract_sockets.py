@@ -40,6 +40,7 @@ from tests.wire.streams import (
     Kind,
     Said,
     delivered,
+    directly,
     marks,
     needed,
     recorded,
@@ -55,6 +56,8 @@ CHOSEN = [
     *recorded(RESPONSES, most=6_000 if MORE else 4_500, lines=[303]),
     *recorded(OLLAMA, most=7_000),
     *recorded(COMPATIBLE, most=0, lines=[283, 291]),
+    *recorded(directly(CHAT), most=1_000 if MORE else 0, lines=[205]),
+    *(recorded(directly(ANTHROPIC), most=1_400, lines=[37]) if MORE else ()),
 ]
 
 

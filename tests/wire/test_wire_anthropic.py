@@ -158,10 +158,14 @@ def call_of(recording: Recording) -> Call:
     return Call(request=request_of(body), model=body["model"], timeout=20, unsupported="warn")
 
 
-def provider_at(server: Replay) -> Any:
+def provider_at(server: Replay, road: str = "sdk") -> Any:
     return create(
         ProviderSettings(
-            name="anthropic", plugin="anthropic", api_key=Secret("sk-test"), base_url=server.url
+            name="anthropic",
+            plugin="anthropic",
+            api_key=Secret("sk-test"),
+            base_url=server.url,
+            options={"wire": road},
         )
     )
 
@@ -170,11 +174,12 @@ def provider_at(server: Replay) -> Any:
 
 
 @pytest.mark.parametrize(
-    "recording", replay.recordings("anthropic", endpoint="messages", stream=False)
+    ("recording", "road"),
+    replay.on_both_roads(replay.recordings("anthropic", endpoint="messages", stream=False)),
 )
-async def test_a_recorded_answer_is_read_as_it_was_written(recording: Recording) -> None:
+async def test_a_recorded_answer_is_read_as_it_was_written(recording: Recording, road: str) -> None:
     async with Replay([recording]) as server:
-        provider = provider_at(server)
+        provider = provider_at(server, road)
         reply = await provider.complete(call_of(recording))
         await provider.aclose()
     assert_same(reply, recording)
@@ -183,11 +188,12 @@ async def test_a_recorded_answer_is_read_as_it_was_written(recording: Recording)
 
 
 @pytest.mark.parametrize(
-    "recording", replay.recordings("anthropic", endpoint="messages", stream=True)
+    ("recording", "road"),
+    replay.on_both_roads(replay.recordings("anthropic", endpoint="messages", stream=True)),
 )
-async def test_a_recorded_stream_is_read_as_it_was_written(recording: Recording) -> None:
+async def test_a_recorded_stream_is_read_as_it_was_written(recording: Recording, road: str) -> None:
     async with Replay([recording]) as server:
-        provider = provider_at(server)
+        provider = provider_at(server, road)
         stream = await provider.stream(call_of(recording))
         events = [event async for event in stream]
         assert stream.finished

@@ -46,11 +46,11 @@ def test_the_recordings_are_all_there() -> None:
     assert (len(ALL), len(STREAMED), len(WHOLE), len(REFUSED)) == (199, 47, 150, 2)
 
 
-@pytest.mark.parametrize("recording", ANSWERED)
-async def test_an_answer_arrives_through_the_sdk_as_it_was_recorded(recording: Recording) -> None:
+@pytest.mark.parametrize(("recording", "road"), replay.on_both_roads(ANSWERED))
+async def test_an_answer_arrives_as_it_was_recorded(recording: Recording, road: str) -> None:
     call = call_of(recording.request_body)
     async with Replay([recording]) as server:
-        provider = provider_at(f"{server.url}/v1")
+        provider = provider_at(f"{server.url}/v1", road)
         try:
             if recording.stream:
                 stream = await provider.stream(call)
@@ -93,12 +93,12 @@ async def test_what_is_sent_says_what_the_recorded_client_said(recording: Record
         )
 
 
-@pytest.mark.parametrize("recording", REFUSED)
+@pytest.mark.parametrize(("recording", "road"), replay.on_both_roads(REFUSED))
 async def test_a_recorded_refusal_of_the_request_is_an_invalid_request(
-    recording: Recording,
+    recording: Recording, road: str
 ) -> None:
     async with Replay([recording]) as server:
-        provider = provider_at(f"{server.url}/v1")
+        provider = provider_at(f"{server.url}/v1", road)
         try:
             with pytest.raises(InvalidRequestError) as caught:
                 await provider.complete(call_of(recording.request_body))
@@ -153,13 +153,13 @@ def test_an_answer_goes_back_into_the_conversation(recording: Recording) -> None
     assert encoded.warnings == ()
 
 
-def provider_at(base_url: str) -> Any:
+def provider_at(base_url: str, road: str) -> Any:
     settings = ProviderSettings(
         name="openai",
         plugin="openai",
         api_key=Secret("sk-wire"),
         base_url=base_url,
-        options={"api": "chat"},
+        options={"api": "chat", "wire": road},
     )
     return create(settings)
 

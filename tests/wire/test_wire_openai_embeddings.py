@@ -18,8 +18,8 @@ from tests.wire.replay import Recording, Replay
 RECORDINGS = replay.recordings("openai", endpoint="embeddings")
 
 
-@pytest.mark.parametrize("recording", RECORDINGS)
-async def test_vectors_arrive_through_the_sdk_as_they_were_recorded(recording: Recording) -> None:
+@pytest.mark.parametrize(("recording", "road"), replay.on_both_roads(RECORDINGS))
+async def test_vectors_arrive_as_they_were_recorded(recording: Recording, road: str) -> None:
     asked = recording.request_body
     async with Replay([recording]) as server:
         provider = create(
@@ -28,6 +28,7 @@ async def test_vectors_arrive_through_the_sdk_as_they_were_recorded(recording: R
                 plugin="openai",
                 api_key=Secret("sk-wire"),
                 base_url=f"{server.url}/v1",
+                options={"wire": road},
             )
         )
         try:

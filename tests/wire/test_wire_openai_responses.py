@@ -36,13 +36,13 @@ _KNOBS = {"max_output_tokens": "max_tokens", "temperature": "temperature", "top_
 
 
 @contextlib.asynccontextmanager
-async def provider_at(server: Replay) -> AsyncIterator[openai.OpenAIProvider]:
+async def provider_at(server: Replay, road: str = "sdk") -> AsyncIterator[openai.OpenAIProvider]:
     settings = ProviderSettings(
         name="openai",
         plugin="openai",
         api_key=Secret("sk-test"),
         base_url=f"{server.url}/v1",
-        options={"api": "responses"},
+        options={"api": "responses", "wire": road},
     )
     async with contextlib.aclosing(openai.create(settings)) as provider:
         yield provider
@@ -55,10 +55,10 @@ def test_the_recordings_are_all_there() -> None:
     assert len(STREAMED) == 21
 
 
-@pytest.mark.parametrize("recording", ALL)
-async def test_an_answer_arrives_through_the_sdk_as_it_was_recorded(recording: Recording) -> None:
+@pytest.mark.parametrize(("recording", "road"), replay.on_both_roads(ALL))
+async def test_an_answer_arrives_as_it_was_recorded(recording: Recording, road: str) -> None:
     call = call_of(recording.request_body)
-    async with Replay([recording]) as server, provider_at(server) as provider:
+    async with Replay([recording]) as server, provider_at(server, road) as provider:
         if recording.stream:
             stream = await provider.stream(call)
             events = [event async for event in stream]

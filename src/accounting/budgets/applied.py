@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ...config.budgets import BudgetRule
 from ..ledger.store import Counted, Need
 from ..money import PICO_IN_NANO, ceil_pico, exact_decimal
-from .keys import Party, counter_key, value_of
+from .keys import LABELS, TAG, Party, counter_key, party_of_labels, value_of
 from .periods import span_of
 
-__all__ = ["EMPTY", "Applied", "Rules", "budget_name", "budget_scope", "counted_by"]
+__all__ = ["EMPTY", "Applied", "Rules", "Together", "budget_name", "budget_scope", "counted_by"]
 
 EMPTY: Final = '""'
 """How a label that attempts do not have is shown."""
+
+_QUARTER: Final = 900
+"""Seconds: no period ends within one, in any time zone."""
+_MOST_KNOWN: Final = 4096
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -55,6 +59,18 @@ class Applied(msgspec.Struct, frozen=True):
         return Need(self.key, self.limit, amount)
 
 
+class Together(NamedTuple):
+    """The rules that all have to agree to an attempt.
+
+    Attributes:
+        applied: Each rule with its counter.
+        keys: The counters, each once.
+    """
+
+    applied: tuple[Applied, ...]
+    keys: tuple[str, ...]
+
+
 class Rules:
     """All rules of a configuration."""
 
@@ -67,6 +83,11 @@ class Rules:
         self.any = bool(rules)
         self.hard = any(rule.hard for rule in rules)
         self.downgrades = any(rule.downgrade is not None for rule in rules)
+        # What hard rules go by, and what they said for it, within the present quarter of an hour.
+        self._labels = _labels_of(rule for rule in rules if rule.hard)
+        self._aimed = any(rule.hard and rule.kind in _AIMED for rule in rules)
+        self._quarter = 0
+        self._known: dict[tuple[object, ...], Together | None] = {}
 
     def __iter__(self) -> Iterator[BudgetRule]:
         return iter([rule for rule, _ in self._rules])
@@ -82,6 +103,37 @@ class Rules:
                 found.append(applied)
         return found
 
+    def guarding(
+        self, labels: Mapping[str, str], provider: str, model: str, at: float, *, own_key: bool
+    ) -> Together | None:
+        """The hard rules that match an attempt which begins then; ``None`` where none does.
+
+        Remembered for all attempts that do not differ in what any hard rule goes by.
+
+        Args:
+            labels: Whom the call is for.
+            provider: At whom the attempt is aimed.
+            model: At which of its models.
+            at: Seconds since 1970.
+            own_key: The call brought its own credential.
+        """
+        quarter = int(at // _QUARTER)
+        if quarter != self._quarter:
+            self._known.clear()
+            self._quarter = quarter
+        whose = tuple([labels.get(name) for name in self._labels])
+        about = (whose, provider, model, own_key) if self._aimed else whose
+        try:
+            return self._known[about]
+        except KeyError:
+            party = party_of_labels(labels, provider, model, own_key=own_key)
+            applied = tuple(self.applying(party, at, hard=True))
+            keys = tuple(dict.fromkeys([each.key for each in applied]))
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[about] = Together(applied, keys) if applied else None
+            return found
+
     def exchanging(self, party: Party, at: float) -> list[Applied]:
         """The rules that match a call and exchange groups, the ones that do so last in front."""
         found = [each for each in self.applying(party, at) if each.rule.downgrade is not None]
@@ -95,6 +147,22 @@ class Rules:
             for rule, limit in self._by_counter.get(Counted(kind, wanted, period, timezone), ()):
                 found.append(Applied(rule, key, limit))
         return found
+
+
+_AIMED: Final = frozenset({"provider", "model", "key"})
+
+
+def _labels_of(rules: Iterable[BudgetRule]) -> tuple[str, ...]:
+    """The labels of calls that these go by."""
+    names: dict[str, None] = {}
+    for rule in rules:
+        if rule.kind.startswith(TAG):
+            names[rule.kind] = None
+        elif rule.kind in LABELS:
+            names[LABELS[rule.kind]] = None
+        if rule.period == "run":
+            names[LABELS["run"]] = None
+    return tuple(names)
 
 
 def _applied(rule: BudgetRule, limit: int, party: Party, at: float) -> Applied | None:

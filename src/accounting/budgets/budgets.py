@@ -104,12 +104,15 @@ class Budgets:
 
         return SharedAuthority(self._ledger, self._slices, link, self._clock, self._return)
 
-    def hold(self, applied: Sequence[Applied], amount: int) -> Holding | None:
+    def hold(self, keys: tuple[str, ...], amount: int) -> Holding | None:
         """Set an amount (10⁻⁹ USD) aside now; ``None`` where that takes asking the database.
 
         Never overtakes one that waits for the same budget.
+
+        Args:
+            keys: The counters of the budgets that have to agree, each once.
+            amount: The most that the attempt can cost.
         """
-        keys = tuple(dict.fromkeys(each.key for each in applied))
         if self._shut and not self._shut.keys().isdisjoint(keys):
             return None
         if self._pump.stands_before(keys):
@@ -133,7 +136,7 @@ class Budgets:
             LedgerError: The database can't be asked: hard budgets fail closed.
             LifecycleError: The router was closed meanwhile.
         """
-        holding = self.hold(applied, amount)
+        holding = self.hold(tuple(dict.fromkeys(each.key for each in applied)), amount)
         if holding is not None:
             return holding
         if self._closed:
@@ -179,11 +182,13 @@ class Budgets:
         """Its row is in the journal, as the record of that number."""
         self._slices.journalled(holding, used, position)
         self._pump.stir()
-        self._tidy_later()
+        if self._tidying is None:
+            self._tidy_later()
 
     def settled(self, row: Row, position: int) -> None:
         """An attempt has ended; its row is in the journal, as the record of that number."""
-        self.watch.settled(row, position)
+        if self.rules.downgrades:
+            self.watch.settled(row, position)
 
     async def standings(self, keys: Iterable[str]) -> dict[str, Standing]:
         """How counters stand, read now.

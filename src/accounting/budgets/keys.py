@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,7 +17,27 @@ from .periods import Span, span_of
 if TYPE_CHECKING:
     from ..ledger.row import Row
 
-__all__ = ["Party", "counter_key", "party_of", "value_of"]
+__all__ = [
+    "LABELS",
+    "TAG",
+    "Party",
+    "counter_key",
+    "party_of",
+    "party_of_labels",
+    "value_of",
+]
+
+LABELS: Final[Mapping[str, str]] = {
+    "project": "project_id",
+    "agent": "agent_id",
+    "agent-type": "agent_type",
+    "run": "run_id",
+    "api-key": "api_key_id",
+}
+"""By a scope's kind, the label of a call that it goes by."""
+
+TAG: Final = "tag:"
+"""What the names of a call's further labels begin with, and scopes that go by these."""
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -52,6 +72,24 @@ def party_of(row: Row) -> Party:
     )
 
 
+def party_of_labels(
+    labels: Mapping[str, str], provider: str = "", model: str = "", *, own_key: bool = False
+) -> Party:
+    """The party of an attempt, by its call's labels; tags are named ``tag:NAME`` there."""
+    label = labels.get
+    return Party(
+        agent_id=label("agent_id", ""),
+        project_id=label("project_id", ""),
+        agent_type=label("agent_type", ""),
+        run_id=label("run_id", ""),
+        api_key_id=label("api_key_id", ""),
+        tags={name[len(TAG) :]: value for name, value in labels.items() if name.startswith(TAG)},
+        provider=provider,
+        model=model,
+        own_key=own_key,
+    )
+
+
 def value_of(kind: str, party: Party) -> str | None:
     """The party's value of a scope's kind; ``None`` where the kind is not about it at all."""
     if kind == "global":
@@ -62,15 +100,10 @@ def value_of(kind: str, party: Party) -> str | None:
         return f"{party.provider}/{party.model}"
     if kind == "key":
         return None if party.own_key else party.provider
-    if kind.startswith("tag:"):
-        return party.tags.get(kind[4:], "")
-    return {
-        "project": party.project_id,
-        "agent": party.agent_id,
-        "agent-type": party.agent_type,
-        "run": party.run_id,
-        "api-key": party.api_key_id,
-    }[kind]
+    if kind.startswith(TAG):
+        return party.tags.get(kind[len(TAG) :], "")
+    value: str = getattr(party, LABELS[kind])
+    return value
 
 
 def counter_key(

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ...errors import LedgerError
-from ..ledger.store import Claim, Grant, Need, Refused
+from ..ledger.store import Grant, Refused
+from .ahead import Ahead
 from .authority import Authority, Books
 from .queue import Waiter
 from .refusals import busy, exceeded, shut
@@ -32,9 +33,6 @@ _ADOPT_EVERY = 5
 
 _AT_ONCE = 200
 """Waiters that are asked for in one question."""
-
-_AHEAD = 32
-"""Attempts of the same size that a slice is extended by, where there is plenty to spare."""
 
 
 class Asking(Protocol):
@@ -71,6 +69,7 @@ class Pump:
         self._ledger = ledger
         self._clock = clock
         self._asked = asked
+        self._ahead = Ahead(clock)
         self._waiters: dict[Waiter, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._stirred: asyncio.Event | None = None
@@ -82,7 +81,7 @@ class Pump:
 
     def stands_before(self, keys: Collection[str]) -> bool:
         """Whether somebody waits whom one that needs these counters must not overtake."""
-        return any(waiter.stands_before(keys) for waiter in self._waiters)
+        return bool(self._waiters) and any(each.stands_before(keys) for each in self._waiters)
 
     def add(self, waiter: Waiter) -> None:
         """One more waits."""
@@ -153,7 +152,7 @@ class Pump:
         back = self._slices.take_back(touched)
         claims = [waiter.claim() for waiter in asking]
         now = int(self._clock.now() * 1_000_000)
-        asked = self._authority.claim(claims, _ahead(claims), back, now)
+        asked = self._authority.claim(claims, self._ahead.needs(claims), back, now)
         for waiter, answer in zip(asking, await self._asked(asked), strict=True):
             self._answer(waiter, answer)
 
@@ -209,14 +208,3 @@ class Pump:
     def _give(self, waiter: Waiter, holding: Holding) -> None:
         if not waiter.succeed(holding):
             self._slices.release(holding)
-
-
-def _ahead(claims: Sequence[Claim]) -> list[Need]:
-    """What to lease beyond what is claimed, by counter."""
-    largest: dict[str, Need] = {}
-    for claim in claims:
-        for need in claim.needs:
-            known = largest.get(need.key)
-            if known is None or need.amount > known.amount:
-                largest[need.key] = need
-    return [Need(need.key, need.limit, need.amount * _AHEAD) for need in largest.values()]

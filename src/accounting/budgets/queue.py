@@ -50,8 +50,8 @@ class Waiter:
         return self.keys if self.refusal is None else (self.refusal[0].key,)
 
     def stands_before(self, keys: Collection[str]) -> bool:
-        """Whether one that needs these counters stays behind it."""
-        return any(key in keys for key in self.guarded)
+        """Whether one that needs these counters stays behind it, which has no answer yet."""
+        return not self.outcome.done() and any(key in keys for key in self.guarded)
 
     def claim(self) -> Claim:
         """What it needs of the database."""

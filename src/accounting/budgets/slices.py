@@ -91,11 +91,11 @@ class Slices:
 
     def hold(self, keys: tuple[str, ...], amount: int) -> Holding | None:
         """Reserve an amount in all of the counters; ``None`` where one of them has too little."""
-        for key in keys:
-            if self.free(key) < amount:
+        found = [self._slices.get(key) for key in keys]
+        for held in found:
+            if (held.granted - held.reserved - held.unbooked if held is not None else 0) < amount:
                 return None
-        for key in keys:
-            held = self._slices.get(key)
+        for held in found:
             if held is not None:  # an amount of nothing needs no slice
                 held.reserved += amount
                 held.touched = True
@@ -119,8 +119,10 @@ class Slices:
         A usage above the reservation is covered by what is free, as far as that goes; the rest
         was never leased, and takes the counter past what it counted with.
         """
-        spare = min((self.free(key) for key in holding.keys), default=0)
-        used = min(bound, holding.amount + max(0, spare))
+        used = bound
+        if bound > holding.amount:
+            spare = min((self.free(key) for key in holding.keys), default=0)
+            used = min(bound, holding.amount + max(0, spare))
         for key in holding.keys:
             held = self._slices.get(key)
             if held is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from ...completion import Usage
 from .row import Row
@@ -39,15 +41,20 @@ def to_columns(row: Row) -> list[Any]:
     provider must not keep a whole batch from being booked for ever.
     """
     usage = row.usage
-    counts = _NO_USAGE if usage is None else msgspec.structs.astuple(usage)
-    fields = msgspec.structs.astuple(row)
-    values: list[Any] = [*fields[:_AT_USAGE], *counts, *fields[_AT_USAGE + 1 :]]
+    counts = _NO_USAGE if usage is None else astuple(usage)
+    values: list[Any] = list(astuple(row))
+    values[_AT_USAGE : _AT_USAGE + 1] = counts
     values[_TAGS] = msgspec.json.encode(row.tags).decode() if row.tags else None
-    values[_BUDGETS] = msgspec.json.encode(row.budgets).decode() if row.budgets else None
+    values[_BUDGETS] = _as_json(row.budgets) if row.budgets else None
     largest = max(row.cost or 0, row.bound or 0, row.saved or 0, row.reserved)
     if largest > LARGEST or (usage is not None and max(counts) > LARGEST):
         return [min(v, LARGEST) if type(v) is int else v for v in values]
     return values
+
+
+@lru_cache(maxsize=256)
+def _as_json(keys: tuple[str, ...]) -> str:
+    return msgspec.json.encode(keys).decode()
 
 
 def from_columns(values: Sequence[Any]) -> Row:

@@ -17,14 +17,16 @@ from .journal import Journal, Mark
 from .row import Row
 from .segment import BEGIN, DROP
 
-__all__ = ["Deferred", "DiskQueue"]
+__all__ = ["SLOW", "Deferred", "DiskQueue"]
 
 _log = logging.getLogger("switchgear.accounting")
 
-_SLOW: Final = 0.02
+SLOW: Final = 0.02
 """Seconds: what takes longer does not happen on the event loop a second time."""
 _QUICK_AGAIN: Final = 8
-"""So many quick rounds of the thread in a row, and the disk counts as quick."""
+"""So many quick rounds of the thread in a row, and a disk that was slow counts as quick."""
+_TWICE: Final = 1.0
+"""Seconds within which a second slow write on the loop is not put down to chance."""
 
 
 class Deferred(NamedTuple):
@@ -74,7 +76,9 @@ class DiskQueue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._disk: Executor | None = None
         self._slow = False
+        self._told = False
         self._quick = 0
+        self._slowed_at: float | None = None
         self._slowest = 0.0
         self._last = 0
         self._waiting: deque[Deferred] = deque()
@@ -95,14 +99,18 @@ class DiskQueue:
         """Nothing waits."""
         return self._job is None and not self._waiting
 
-    def watch(self, seconds: float, position: int) -> bool:
-        """Judge a write on the loop; whether it was so slow that it was the last one."""
-        if seconds <= _SLOW:
-            return False
-        _log.warning("the disk of the ledger %s is slow; its thread writes from now on", self._name)
+    def slowed(self, position: int) -> None:
+        """A write on the loop took longer than ``SLOW``: the thread makes the next ones.
+
+        It may have been the processor that had no time for this process, and not the disk: so one
+        quick round of the thread is enough, unless this was not the first time.
+        """
         self._slow, self._quick = True, 0
+        now, before = self._timer(), self._slowed_at
+        self._slowed_at = now
+        if before is not None and now - before < _TWICE:
+            self._tell()
         self._leave(position)
-        return True
 
     def put(self, record: Deferred, position: int) -> None:
         """Let a record wait; ``position`` is the number of the last one before it."""
@@ -119,6 +127,12 @@ class DiskQueue:
             watcher = asyncio.get_running_loop().create_future()
             self._watchers.append(watcher)
             await watcher
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            name = self._name
+            _log.warning("the disk of the ledger %s is slow; its thread writes from now on", name)
 
     def _leave(self, position: int) -> None:
         if self.direct:
@@ -187,12 +201,16 @@ class DiskQueue:
         # Copies of rows that are in memory as well keep their old numbers, and don't count.
         first = min((r.number for r in self._waiting if r.future), default=self._last + 1)
         self.safe = (first - 1, self._journal.mark)
-        self._quick = self._quick + 1 if self._slowest <= _SLOW else 0
-        if self._slow and self._quick >= _QUICK_AGAIN:
+        if self._slowest > SLOW:
+            self._slow, self._quick = True, 0
+            self._tell()
+        else:
+            self._quick += 1
+        if self._slow and self._quick >= (_QUICK_AGAIN if self._told else 1):
             self._slow = False
-            _log.warning("the disk of the ledger %s is quick again", self._name)
-        elif not self._slow and self._slowest > _SLOW:
-            self._slow = True
+            if self._told:
+                self._told = False
+                _log.warning("the disk of the ledger %s is quick again", self._name)
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             _resolve(watcher, None)

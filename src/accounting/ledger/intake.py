@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from ...clock import Clock
 from ...errors import LedgerError
-from .disk_queue import Deferred, DiskQueue
+from .disk_queue import SLOW, Deferred, DiskQueue
 from .encoding import UNFIT, decode, encode, write_end
 from .journal import Batch, Journal, JournalFullError, Mark
 from .row import Row
@@ -203,9 +203,9 @@ class Intake:
         return None
 
     def _wrote(self, pipe: _Pipe, started: float) -> None:
-        if pipe.queue.watch(self._timer() - started, self.position):
-            return
-        if pipe.journal.low and not self._making:
+        if self._timer() - started > SLOW:
+            pipe.queue.slowed(self.position)
+        elif pipe.journal.low and not self._making:
             # What only began and was dropped holds room as well.
             self.appended()
             self._make_ahead(pipe)

@@ -20,6 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from .files import Files
 from .segment import BEGIN, DROP, END, HEADER, OVERHEAD, Record, Segment, frame, scan
 
@@ -36,6 +38,8 @@ _LARGEST: Final = 4 * 1024 * 1024
 _SMALLEST: Final = 64 * 1024
 _PARTS: Final = 4
 """A journal may have at least so many segments."""
+_PIECE: Final = 128 * 1024
+"""Bytes that are read at once."""
 _LOCK_SECONDS: Final = 5.0
 _MORE: Final = 1024
 """By how much an attempt's end may be longer than its begin."""
@@ -45,14 +49,14 @@ class JournalFullError(OSError):
     """The journal has grown to its limit: it waits for the database."""
 
 
-class Mark(NamedTuple):
+class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place between two records."""
 
     segment: int
     offset: int
 
 
-class _Open(NamedTuple):
+class _Open(msgspec.Struct, frozen=True):
     segment: Segment
     payload: bytes
     slot: int
@@ -80,13 +84,25 @@ class Batch(NamedTuple):
             last = segment.offset
             if segment.index == self.stop.segment:
                 last = min(last, self.stop.offset)
-            end = first
-            for record in scan(segment.read(first, last)):
-                end = first + record.end
-                yield record, Mark(segment.index, end)
-            if end != last:
-                # Somebody else cut or overwrote the file; to stop here would stop for ever.
-                _log.error("%s is damaged from byte %d on; rows are lost", segment.path, end)
+            yield from _pieces(segment, first, last)
+
+
+def _pieces(segment: Segment, first: int, last: int) -> Iterator[tuple[Record, Mark]]:
+    """The records of a part of a segment, which is read piece by piece: it may be megabytes."""
+    size = _PIECE
+    while first < last:
+        end = first
+        for record in scan(segment.read(first, min(first + size, last))):
+            end = first + record.end
+            yield record, Mark(segment.index, end)
+        if end > first:
+            first, size = end, _PIECE
+        elif first + size < last:
+            size = last - first  # a record that is longer than a piece, or none
+        else:
+            # Somebody else cut or overwrote the file; to stop here would stop for ever.
+            _log.error("%s is damaged from byte %d on; rows are lost", segment.path, first)
+            return
 
 
 def lock_writer(folder: Path, writer: str, *, wait: float = 0.0) -> BaseFileLock | None:
@@ -192,10 +208,11 @@ class Journal:
             OSError: It can't be written.
         """
         data = frame(BEGIN, number, payload)
-        slot = len(data) + _MORE
+        size = len(data)
+        slot = size + _MORE
         largest = max(slot, self._largest_slot)
         waste = largest * len(self._spares)
-        if self._free - len(data) - waste < self._reserved + slot:
+        if self._free - size - waste < self._reserved + slot:
             return False
         segment = self._append(data)
         self._largest_slot = largest
@@ -212,7 +229,13 @@ class Journal:
         Raises:
             OSError: It can't be written.
         """
-        return self._close(attempt, frame(END, number, payload))
+        data = frame(END, number, payload)
+        held = self._open.get(attempt)
+        if held is None or len(data) > held.slot:
+            return self._close(attempt, data)
+        self._append(data)
+        self.forget(attempt)
+        return True
 
     def drop(self, attempt: bytes, number: int) -> bool:
         """Write down that an attempt was never sent; for one that is not open there is no need.
@@ -254,14 +277,15 @@ class Journal:
         segment = self._current
         if segment is None:
             raise OSError(errno.EBADF, "the journal is closed")
-        while segment.size - segment.offset < len(data):
+        size = len(data)
+        while segment.size - segment.offset < size:
             if not self._spares:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(segment.path))
             self._free -= segment.free
             segment = self._current = self._spares.popleft()
             self._segments.append(segment)
         segment.append(data)
-        self._free -= len(data)
+        self._free -= size
         return segment
 
     # Room
@@ -357,8 +381,9 @@ class Journal:
             waste = self._largest_slot * len(self._spares)
             if self._free - len(data) - waste < self._reserved:
                 return False
-            self._open[attempt] = held._replace(segment=self._append(data))
-            self._open[attempt].segment.open += 1
+            current = self._append(data)
+            self._open[attempt] = _Open(current, held.payload, held.slot)
+            current.open += 1
             segment.open -= 1
         return True
 

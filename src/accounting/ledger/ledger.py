@@ -74,6 +74,7 @@ class Ledger:
     Attributes:
         holder: The name of this ledger's journal, under which budgets hold their leases.
         on_booked: Called after each transaction.
+        opened: ``ready`` has nothing to do any more.
 
     Raises:
         ConfigError: The configuration's URL names no ledger.
@@ -116,7 +117,7 @@ class Ledger:
         self._store = Drain(self._make, self.holder, rules, place.name)
         self._pace = Pace(self._intake, self._store, place.name, clock=clock, ask=ask or frozenset)
         self.on_booked = self._pace.listeners
-        self._opened = False
+        self.opened = False
         self._refused: tuple[float, LedgerError] | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -140,11 +141,6 @@ class Ledger:
     def lasting(self) -> bool:
         """What is booked outlives this process."""
         return self._place.journal is not None
-
-    @property
-    def opened(self) -> bool:
-        """``ready`` has nothing to do any more."""
-        return self._opened
 
     @property
     def position(self) -> int:
@@ -198,7 +194,7 @@ class Ledger:
             LedgerError: It can't be opened, and the configuration says to fail then; or it is
                 closed, belongs to another event loop, or this is a forked child.
         """
-        if self._opened and self._closing is None:
+        if self.opened and self._closing is None:
             return
         self._check()
         if self._opening is None or self._opening.done():
@@ -223,7 +219,7 @@ class Ledger:
         except LedgerError as error:
             self._refused = (self._clock.monotonic() + _OPEN_AGAIN, error)
             raise
-        self._opened = True
+        self.opened = True
         if self._journal is not None:
             self._adoption = loop.call_later(_ADOPT_EVERY, self._look_for_dead)
             self._rolling = loop.call_later(_ROLL_UP_EVERY, self._look_for_hours)
@@ -383,7 +379,7 @@ class Ledger:
             async with asyncio.timeout(_PATIENCE):
                 if self._opening is not None:
                     await asyncio.wait({self._opening})
-                if self._opened:
+                if self.opened:
                     await self._pace.flush()
         except (LedgerError, TimeoutError) as error:
             _log.warning(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from ...errors import LedgerError
-from ..budgets.keys import counter_key, party_of, value_of
+from ..budgets.keys import LABELS, counter_key, party_of, value_of
 from ..budgets.periods import span_of
 from .columns import LARGEST
 from .database import Database
@@ -28,14 +29,6 @@ __all__ = [
 
 _QUARTER: Final = 900
 _LAST_STAMP: Final = 2**48 - 1
-_LABELS: Final = {
-    "project": "project_id",
-    "agent": "agent_id",
-    "agent-type": "agent_type",
-    "run": "run_id",
-    "api-key": "api_key_id",
-}
-
 Condition = tuple[str, list[Any]]
 """A piece of a ``WHERE`` with its values."""
 
@@ -97,28 +90,39 @@ class Keyring:
     """Finds the counters of rows, for the rules that it was made with."""
 
     def __init__(self, rules: Iterable[Counted]) -> None:
-        self._rules = tuple(rules)
+        self._rules = tuple((rule, _value_of(rule)) for rule in rules)
         self._keys: dict[tuple[Counted, str, str | int], str] = {}
 
     def keys_of(self, row: Row) -> dict[str, None]:
         """The keys of a row's counters: one for all rules that mean the same one."""
         keys: dict[str, None] = {}
-        if not self._rules:
-            return keys
-        party = party_of(row)
-        seconds = row.at // 1_000_000
-        for rule in self._rules:
-            value = value_of(rule.kind, party)
-            if value is None or rule.value not in {"*", value}:
+        known, seconds = self._keys, row.at // 1_000_000
+        for rule, value_in in self._rules:
+            value = value_in(row)
+            if value is None or rule.value not in ("*", value):
                 continue
-            part = party.run_id if rule.period == "run" else seconds // _QUARTER
-            key = self._keys.get((rule, value, part))
+            part = (row.run_id or "") if rule.period == "run" else seconds // _QUARTER
+            key = known.get((rule, value, part))
             if key is None:
-                key = self._keys[rule, value, part] = counter_key(
-                    rule.kind, value, rule.period, rule.timezone, seconds, run_id=party.run_id
+                key = known[rule, value, part] = counter_key(
+                    rule.kind, value, rule.period, rule.timezone, seconds, run_id=row.run_id or ""
                 )
             keys[key] = None
         return keys
+
+    def found(self, rules: Iterable[Counted]) -> set[str]:
+        """The keys that some of its rules had, in all rows so far."""
+        wanted = frozenset(rules)
+        return {key for (rule, _, _), key in self._keys.items() if rule in wanted}
+
+
+def _value_of(rule: Counted) -> Callable[[Row], str | None]:
+    """What tells a row's value of a rule's kind: as :func:`~..budgets.keys.value_of` does."""
+    label = LABELS.get(rule.kind)
+    if label is None:
+        return lambda row: value_of(rule.kind, party_of(row))
+    held = attrgetter(label)
+    return lambda row: held(row) or ""
 
 
 def stamp(microseconds: int) -> bytes:
@@ -170,8 +174,8 @@ def _about(database: Database, kind: str, value: str) -> Condition:
         return "NOT own_key AND provider = ?", [value]
     if kind.startswith("tag:"):
         return f"COALESCE({database.tag()}, '') = ?", [kind[4:], value]
-    if kind in _LABELS:
-        return _labelled(_LABELS[kind], value)
+    if kind in LABELS:
+        return _labelled(LABELS[kind], value)
     raise LedgerError(
         f"the ledger at {database.place} counts a budget by {kind!r}, which this version of "
         "Switchgear does not know: update it"

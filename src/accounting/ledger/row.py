@@ -112,12 +112,11 @@ def attempt_ids(now: Callable[[], float]) -> Callable[[], bytes]:
     Args:
         now: Seconds since 1970.
     """
-    maker = os.urandom(6)
+    maker = int.from_bytes(os.urandom(6), "big") << 32
     numbers = itertools.count()
 
     def next_id() -> bytes:
-        stamp = max(0, int(now() * 1000))
-        count = (next(numbers) & 0xFFFF_FFFF).to_bytes(4, "big")
-        return stamp.to_bytes(6, "big") + maker + count
+        stamp, count = max(0, int(now() * 1000)), next(numbers) & 0xFFFF_FFFF
+        return (stamp << 80 | maker | count).to_bytes(16, "big")
 
     return next_id

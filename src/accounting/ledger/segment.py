@@ -70,11 +70,11 @@ def frame(kind: int, number: int, payload: bytes) -> bytes:
 
 def scan(data: bytes, offset: int = 0) -> Iterator[Record]:
     """The whole records from an offset on, up to the end or the first one that is not whole."""
-    view = memoryview(data)
-    while offset + OVERHEAD <= len(view):
+    view, whole, before = memoryview(data), len(data), _HEAD.size
+    while offset + OVERHEAD <= whole:
         length, checksum = _HEAD.unpack_from(view, offset)
-        start, end = offset + _HEAD.size, offset + _HEAD.size + length
-        if length < _TAG.size or end > len(view) or crc32(view[start:end]) != checksum:
+        start, end = offset + before, offset + before + length
+        if length < _TAG.size or end > whole or crc32(view[start:end]) != checksum:
             return
         kind, number = _TAG.unpack_from(view, start)
         yield Record(kind, number, view[start + _TAG.size : end], end)

@@ -139,8 +139,11 @@ class SqlStore:
             " DO UPDATE SET upto = excluded.upto WHERE writer.upto < excluded.upto",
             (writer, upto),
         )
-        new, moved = self._insert(rows) if fresh else ([], {})
-        asked = self._asked(rows, ask)
+        rules = acc.registered(self._db)
+        ring = Keyring(rules)
+        new, moved = self._insert(rows, rules, ring) if fresh else ([], {})
+        known = fresh and ask <= rules.keys()
+        asked = ring.found(ask) if known else self._asked(rows, ask)
         if not moved and not asked:
             return Booked(len(new))
         self._ensure(asked - moved.keys())
@@ -159,17 +162,22 @@ class SqlStore:
         self._write([accounts[key] for key, sums in moved.items() if any(sums)])
         fence(self._db, unleased)
         # A writer that claims nothing for a while still has to see what others want.
-        now = max((row.at + row.latency for row in rows), default=self._now)
+        now = max([row.at + row.latency for row in rows], default=self._now)
         acc.save(self._db, writer, leases)
         return Booked(len(new), tuple(accounts[key].standing(now) for key in sorted(asked)))
 
-    def _insert(self, rows: Sequence[Row]) -> tuple[list[Row], dict[str, list[int]]]:
+    def _insert(
+        self, rows: Sequence[Row], rules: Mapping[Counted, int], ring: Keyring
+    ) -> tuple[list[Row], dict[str, list[int]]]:
         """Insert rows; which were new, and what these add: key -> bound, cost, from the lease."""
-        rules = acc.registered(self._db)
-        ring = Keyring(rules)
-        keys = [ring.keys_of(row) | dict.fromkeys(row.budgets) for row in rows]
+        keys = []
+        for row in rows:
+            own = ring.keys_of(row)
+            for key in row.budgets:
+                own[key] = None
+            keys.append(own)
         # Before any of these rows is there, since a counter starts with all that are.
-        self._ensure({key for own in keys for key in own}, rules)
+        self._ensure(set().union(*keys), rules)
         drift, closing, turn = booking_marks(self._db)
         self._widen(rows, drift)
         fresh = self._db.insert_rows(rows)
@@ -181,9 +189,11 @@ class SqlStore:
                 continue
             fresh.remove(row.id)
             new.append(row)
-            bound, cost = _nano(row.bound), _nano(row.cost)
+            bound, cost = nano(row.bound or 0), nano(row.cost or 0)
             for key in own:
-                sums = moved.setdefault(key, [0, 0, 0])
+                sums = moved.get(key)
+                if sums is None:
+                    sums = moved[key] = [0, 0, 0]
                 sums[0] += bound
                 sums[1] += cost
                 if key in row.budgets:
@@ -191,7 +201,7 @@ class SqlStore:
         return new, moved
 
     def _widen(self, rows: Sequence[Row], known: int) -> None:
-        drift = max((abs(made_at(row.id) - row.at) for row in rows), default=0)
+        drift = max([abs(made_at(row.id) - row.at) for row in rows], default=0)
         if drift > known:
             self._db.change(
                 "UPDATE drift SET microseconds = ? WHERE microseconds < ?",
@@ -214,7 +224,8 @@ class SqlStore:
             " DO UPDATE SET upto = excluded.upto",
             (writer, LARGEST),
         )
-        new, moved = self._insert(rows)
+        rules = acc.registered(self._db)
+        new, moved = self._insert(rows, rules, Keyring(rules))
         held = dict(self._db.query(_HELD, (writer,)))
         accounts = acc.load(self._db, {*moved, *held}, leases=False)
         for key, (bound, cost, _) in moved.items():
@@ -462,7 +473,3 @@ class SqlStore:
 
 def _changed(accounts: Mapping[str, acc.Account], before: Mapping[str, int]) -> dict[str, int]:
     return {key: a.own for key, a in accounts.items() if a.own != before[key]}
-
-
-def _nano(amount: int | None) -> int:
-    return 0 if amount is None else nano(amount)

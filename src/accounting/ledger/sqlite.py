@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +34,10 @@ _DROPPED: Final = 20_000
 """Rows that are deleted at once, while nobody else can write."""
 _NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _INSERT: Final = f"INSERT INTO attempt ({_NAMES}) VALUES ({numbered(len(COLUMNS))})"  # noqa: S608
+_TOGETHER: Final = 20
+"""Rows of one statement: Python's lock is let go and taken again, and the loop's thread woken up,
+once for each statement and not once for each row."""
+_INSERT_SOME: Final = _INSERT + f", ({numbered(len(COLUMNS))})" * (_TOGETHER - 1)
 _WAYS_OUT: Final = {
     sqlite3.SQLITE_FULL: "the disk is full: make room, or move the ledger ([ledger] url)",
     sqlite3.SQLITE_READONLY: "it can't be written: check the rights of the file and its folder",
@@ -172,7 +177,11 @@ class SqliteDatabase:
                 part,
             ):
                 del new[known]
-        self.change_each(_INSERT, [to_columns(new[key]) for key in sorted(new)])
+        batch = [to_columns(new[key]) for key in sorted(new)]
+        whole = len(batch) - len(batch) % _TOGETHER
+        for first in range(0, whole, _TOGETHER):
+            self.change(_INSERT_SOME, list(chain(*batch[first : first + _TOGETHER])))
+        self.change_each(_INSERT, batch[whole:])
         return set(new)
 
     def lock_tokens(self, keys: Sequence[str], *, shared: bool) -> None:

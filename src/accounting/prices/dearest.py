@@ -65,11 +65,12 @@ class Dearest(msgspec.Struct, frozen=True):
     def amount(self, input_tokens: int, output_tokens: int) -> Pico:
         """The most that so many tokens, or fewer, can cost, in pico-dollars."""
         # A shorter prompt than the bound is on a lower step, so each step must be looked at.
-        return max(
-            input_tokens * into + output_tokens * out
-            for above, into, out in self.steps
-            if above < input_tokens or above == 0
-        )
+        most = 0
+        for above, into, out in self.steps:
+            if above < input_tokens or above == 0:
+                amount = input_tokens * into + output_tokens * out
+                most = max(most, amount)
+        return most
 
 
 @lru_cache(maxsize=512)  # pure: neither a table nor a price ever changes

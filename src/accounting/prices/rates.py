@@ -133,7 +133,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             audio_input: Heard.
             audio_output: Spoken.
         """
-        rates = self.rates_for(prompt_tokens)
+        rates = self.rates_for(prompt_tokens) if self.steps else self.rates
         exact = (
             input * rates.input
             + output * rates.output

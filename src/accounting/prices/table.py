@@ -59,6 +59,7 @@ class PriceTable:
         "_below",
         "_built",
         "_hosts",
+        "_infos",
         "_kinds",
         "_names",
         "_prefixes",
@@ -97,6 +98,7 @@ class PriceTable:
         )
         # Only a memory of what was built from the entries, which never change.
         self._built: dict[_Key, Price] = {}
+        self._infos: dict[tuple[str, str], ModelInfo] = {}
         self._variants: dict[tuple[str, str, int], tuple[Price, ...]] = {}
 
     @classmethod
@@ -212,11 +214,14 @@ class PriceTable:
         found = self._resolve(name, model) if name is not None else None
         if name is None or found is None:
             return None
+        return self._infos.get((name, found)) or self._info(name, found)
+
+    def _info(self, name: str, found: str) -> ModelInfo:
         provider = self._providers[name]
         entry, default = provider.models[found], provider.default
         longest = entry.max_output_tokens or default.max_output_tokens
         usual = entry.default_max_tokens or default.default_max_tokens
-        return ModelInfo(
+        info = self._infos[name, found] = ModelInfo(
             provider=name,
             model=found,
             context_window=entry.context_window or default.context_window,
@@ -228,6 +233,7 @@ class PriceTable:
             source=entry.source or provider.source,
             checked=entry.checked or provider.checked,
         )
+        return info
 
     def is_free(self, kind: str) -> bool:
         """Whether a provider was declared to cost nothing."""

@@ -76,6 +76,11 @@ class PromptBound(msgspec.Struct, frozen=True, gc=False):
     audio: bool = False
     why: str = ""
 
+    @property
+    def is_plain(self) -> bool:
+        """Nothing in it is priced apart, and nothing of it is without a bound."""
+        return not (self.marks or self.audio or self.why or self.tokens is None)
+
 
 def byte_bound(text: str) -> int:
     """Bytes of a text, in whichever normal form has more of them.
@@ -125,14 +130,19 @@ def prompt_bound(
         model: The model as the provider calls it.
         text: Tokens of a text, at most.
     """
-    walk = _Walk(model, text)
     total = _PER_REQUEST
+    others: list[Message] = []
     for message in request.messages:
         content = message.content
         if type(content) is str and message.name is None and message.tool_call_id is None:
             total += _PER_MESSAGE + _SEAMS + text(content)
         else:
-            total += walk.message(message)
+            others.append(message)
+    if not others and not request.tools and request.response_format is None:
+        return PromptBound(total)
+    walk = _Walk(model, text)
+    for message in others:
+        total += walk.message(message)
     if request.tools:
         total += walk.tools(request)
     elif walk.calls:

@@ -42,6 +42,9 @@ class AnswerForm(msgspec.Struct, frozen=True):
         return None if self.tool is None else self.tool["name"]
 
 
+_FREE = AnswerForm()
+
+
 def answer_form(request: ChatRequest, capabilities: Capabilities, notes: Unexpressed) -> AnswerForm:
     """The best way that the model has.
 
@@ -50,7 +53,7 @@ def answer_form(request: ChatRequest, capabilities: Capabilities, notes: Unexpre
     """
     wanted = request.response_format
     if wanted is None:
-        return AnswerForm()
+        return _FREE
     if wanted.kind == "json" or wanted.schema is None:
         if not capabilities.json_object:
             notes.meaning("response_format", "this model is not to be asked for any JSON object")

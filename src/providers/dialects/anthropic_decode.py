@@ -123,7 +123,7 @@ def decode_reply(
     if (warning := refusal_warning(message.stop_details)) is not None:
         warnings = (*warnings, warning)
     usage = raw_usage(message.usage)
-    warnings = (*warnings, *billed_apart(usage))
+    warnings += billed_apart(usage)
     calls = any(isinstance(part, ToolCall) for part in parts)
     return Reply(
         parts=tuple(parts),

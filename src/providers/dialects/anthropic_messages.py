@@ -111,8 +111,11 @@ class _Builder:
     # --- the user's side --------------------------------------------------------------------------
 
     def _blocks(self, message: Message) -> list[Block]:
+        content = message.content
+        if isinstance(content, str):
+            return [{"type": "text", "text": content}] if content and not content.isspace() else []
         blocks = []
-        for part in message.parts:
+        for part in content:
             block = input_block(part, self._notes)
             if block is not None:
                 self._marked = self._marked or "cache_control" in block

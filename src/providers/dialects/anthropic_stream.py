@@ -174,13 +174,17 @@ class AnthropicDecoder(SseDecoder):
         )
 
     def _event(self, name: bytes, payload: bytes, events: list[StreamEvent]) -> None:
+        event: StreamEvent | list[StreamEvent] | None
         try:
-            if not name:
-                name = _decode_kind(payload).type.encode()
-            method = _METHODS.get(name)
-            if method is None:
-                return  # a ping, or an event younger than this code: the API asks to pass it over
-            event = getattr(self, method)(payload)
+            if name == b"content_block_delta":  # nearly every event is one
+                event = self._block_delta(payload)
+            else:
+                if not name:
+                    name = _decode_kind(payload).type.encode()
+                method = _METHODS.get(name)
+                if method is None:
+                    return  # a ping, or younger than this code: the API asks to pass it over
+                event = getattr(self, method)(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise self.malformed(f"{name.decode('utf-8', 'replace')}: {exc}") from exc
         if isinstance(event, list):

@@ -40,7 +40,7 @@ class RawUsage(msgspec.Struct):
 
 def raw_usage(given: Any) -> RawUsage | None:
     """``usage`` of an answer or an event; ``None`` where it is missing or no object."""
-    return msgspec.convert(given, RawUsage) if isinstance(given, Mapping) else None
+    return msgspec.convert(given, RawUsage) if _is_object(given) else None
 
 
 def later(first: RawUsage | None, last: RawUsage) -> RawUsage:
@@ -69,40 +69,52 @@ def usage_of(raw: RawUsage | None, *, container: Any = None, final: bool = True)
     if count(raw.input_tokens) is None or (count(raw.output_tokens) is None and not unsaid):
         return None
     read = Counter()
-    runs: list[Mapping[str, Any]] = [msgspec.structs.asdict(raw)]
-    # The totals leave out what was spent on summing up the context.
-    runs += [run for run in _iterations(raw) if run.get("type") == "compaction"]
     given = answered = cached = written = hour = 0
-    for run in runs:
-        from_cache = read(run.get("cache_read_input_tokens"))
-        kept = read.inside(run, "cache_creation")
-        kept_hour = read(kept.get("ephemeral_1h_input_tokens"))
-        to_cache = max(
-            read(run.get("cache_creation_input_tokens")),
-            kept_hour + read(kept.get("ephemeral_5m_input_tokens")),
-        )
-        given += read(run.get("input_tokens")) + from_cache + to_cache
-        answered += read(run.get("output_tokens"))
+    for run in (raw, *_compactions(raw)):
+        from_cache = read(run.cache_read_input_tokens)
+        to_cache = read(run.cache_creation_input_tokens)
+        if run.cache_creation is not None:
+            kept = read.group(run.cache_creation)
+            kept_hour = read(kept.get("ephemeral_1h_input_tokens"))
+            to_cache = max(to_cache, kept_hour + read(kept.get("ephemeral_5m_input_tokens")))
+            hour += kept_hour
+        given += read(run.input_tokens) + from_cache + to_cache
+        answered += read(run.output_tokens)
         cached += from_cache
         written += to_cache
-        hour += kept_hour
     if answered and not given:
         return None  # no prompt is empty: a server that says so did not count
-    details = read.inside(runs[0], "output_tokens_details")
-    tools = read.inside(runs[0], "server_tool_use")
-    searches = read(tools.get("web_search_requests"))
-    beside = searches or read(tools.get("web_fetch_requests"))
+    thought = searches = beside = 0
+    if raw.output_tokens_details is not None:
+        thought = read(read.group(raw.output_tokens_details).get("thinking_tokens"))
+    if raw.server_tool_use is not None:
+        tools = read.group(raw.server_tool_use)
+        searches = read(tools.get("web_search_requests"))
+        beside = searches or read(tools.get("web_fetch_requests"))
     return Usage(
         input_tokens=given,
         output_tokens=answered,
         cache_read_tokens=cached,
         cache_write_tokens=written,
         cache_write_1h_tokens=hour,
-        reasoning_tokens=read(details.get("thinking_tokens")),
+        reasoning_tokens=thought,
         estimated=not final or read.doubtful or bool(billed_apart(raw)),
         web_searches=searches,
-        code_sessions=1 if isinstance(container, Mapping) and not beside else 0,
+        code_sessions=int(_is_object(container) and not beside),
     )
+
+
+def _is_object(given: Any) -> bool:
+    return type(given) is dict or (given is not None and isinstance(given, Mapping))
+
+
+def _compactions(raw: RawUsage) -> list[RawUsage]:
+    """What was spent on summing up the context, which the totals leave out."""
+    return [
+        msgspec.convert(run, RawUsage)
+        for run in _iterations(raw)
+        if run.get("type") == "compaction"
+    ]
 
 
 def tier_of(raw: RawUsage | None) -> str | None:
@@ -137,4 +149,6 @@ def billed_apart(raw: RawUsage | None) -> tuple[str, ...]:
 
 def _iterations(raw: RawUsage | None) -> list[Mapping[str, Any]]:
     runs = raw.iterations if raw is not None else None
+    if runs is None:
+        return []
     return [run for run in runs if isinstance(run, Mapping)] if isinstance(runs, list) else []

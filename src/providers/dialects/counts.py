@@ -68,8 +68,14 @@ class Counter:
 
     def inside(self, given: Mapping[str, Any], field: str) -> Mapping[str, Any]:
         """A group of counts; empty where it is missing or no group."""
-        group = given.get(field)
-        if isinstance(group, Mapping):
-            return group
-        self.doubtful = self.doubtful or group is not None
+        return self.group(given.get(field))
+
+    def group(self, given: Any) -> Mapping[str, Any]:
+        """A group of counts as it came; empty where it is missing or none."""
+        if given is None:
+            return {}
+        if type(given) is dict or isinstance(given, Mapping):
+            known: Mapping[str, Any] = given
+            return known
+        self.doubtful = True
         return {}

@@ -49,7 +49,7 @@ def decode(
     answer = read_completion(response.body, provider=provider, model=model, request_id=request_id)
     if not answer.choices:
         _malformed("choices: missing or empty", provider, model, request_id)
-    choice = min(answer.choices, key=_place)
+    choice = answer.choices[0] if len(answer.choices) == 1 else min(answer.choices, key=_place)
     if choice.error:
         raise _failure(choice.error, provider, model, request_id)
     message = choice.message

@@ -87,6 +87,8 @@ class ChatDecoder(SseDecoder):
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
         """The events that these bytes complete."""
+        if self._begun and self._plain is None:
+            return SseDecoder.feed(self, data)
         if not self._begun and (start := data.lstrip()):
             self._begun = True
             if start[:1] == b"{":
@@ -178,7 +180,8 @@ class ChatDecoder(SseDecoder):
             self._id = chunk.id
         if not self._answered_by and chunk.model:
             self._answered_by = chunk.model
-        self._tier = word(chunk.service_tier) or self._tier
+        if chunk.service_tier != self._tier:
+            self._tier = word(chunk.service_tier) or self._tier
         if chunk.usage:
             self._counted = chunk.usage
         elif chunk.x_groq is not None and chunk.x_groq.usage:
@@ -192,7 +195,12 @@ class ChatDecoder(SseDecoder):
             raise self._failure({"error": choice.error})
         said = choice.delta or choice.message
         if said is not None:
-            self._said(said, events)
+            text = said.content
+            if type(text) is str and said == Said(text):  # nearly every delta is text alone
+                if text:
+                    _emit(events, self.assembler.text(_TEXT, text))
+            else:
+                self._said(said, events)
         if choice.finish_reason:
             self._native_finish = choice.finish_reason
         if choice.usage:

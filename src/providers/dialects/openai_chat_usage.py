@@ -31,6 +31,17 @@ __all__ = ["embedding_usage", "usage_of"]
 
 _SEARCH_MODEL = re.compile(r"gpt-[\w.-]+-search-(?:preview|api)")
 _MOONSHOT_SEARCH = "$web_search"
+# OpenAI's own form, which most servers keep to: nothing else is to be looked for there.
+_OWN = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
+_OWN_PROMPT = frozenset({"cached_tokens", "audio_tokens"})
 
 
 def usage_of(given: Any, *, model: str = "", called: Sequence[str] = ()) -> Usage | None:
@@ -42,7 +53,7 @@ def usage_of(given: Any, *, model: str = "", called: Sequence[str] = ()) -> Usag
             say how often: one is counted, and the usage marked as estimated.
         called: The tools that the answer calls. Moonshot charges for each call of its own search.
     """
-    if not isinstance(given, Mapping):
+    if type(given) is not dict and not isinstance(given, Mapping):
         return None
     read = Counter()
     prompt = read.inside(given, "prompt_tokens_details")
@@ -50,13 +61,66 @@ def usage_of(given: Any, *, model: str = "", called: Sequence[str] = ()) -> Usag
     asked, said = _totals(given)
     if asked is None or said is None:
         return None
-    cached = read(
-        prompt.get("cached_tokens"),
+    cached = read(prompt.get("cached_tokens"))
+    thought = read(answer.get("reasoning_tokens"))
+    written = kept = searches = files = sessions = 0
+    if not (given.keys() <= _OWN and prompt.keys() <= _OWN_PROMPT):
+        cached = cached or _cached(given, read)
+        written, kept = _written(given, prompt, read)
+        thought = thought or read(given.get("reasoning_tokens"))
+        searches, files, sessions = _uses(given, read)
+    whole = count(given.get("total_tokens"))
+    unsaid = max((whole or 0) - asked - said, 0)
+    if cached + written > asked and unsaid >= cached + written:
+        # A gateway handed on counts that leave the cache out, as Anthropic's do.
+        asked += cached + written
+        unsaid -= cached + written
+    if "citation_tokens" in given:
+        asked += read(given["citation_tokens"])
+        unsaid = max(unsaid, thought)
+    elif whole is None and thought > said:
+        unsaid = thought  # it can't be inside the answer
+    if not asked:
+        return None  # no prompt is empty: a server that says so did not count
+    if called or "search" in model:
+        searches = _with_untold(searches, model, called, read)
+    return Usage(
+        asked,
+        said + unsaid,
+        cached,
+        written,
+        kept,
+        read(prompt.get("audio_tokens")),
+        thought or unsaid,
+        read(answer.get("audio_tokens")),
+        read.doubtful,
+        searches,
+        files,
+        sessions,
+    )
+
+
+def _with_untold(searches: int, model: str, called: Sequence[str], read: Counter) -> int:
+    """Searches of the web, with those that the usage does not tell."""
+    searches += sum(name == _MOONSHOT_SEARCH for name in called)
+    if not searches and _SEARCH_MODEL.match(model):
+        searches = 1
+        read.doubtful = True
+    return searches
+
+
+def _cached(given: Mapping[str, Any], read: Counter) -> int:
+    """What was read from a cache, told elsewhere than OpenAI does."""
+    return read(
         given.get("prompt_cache_hit_tokens"),
         given.get("cached_tokens"),
         given.get("num_cached_tokens"),
         given.get("cache_read_input_tokens"),
     )
+
+
+def _written(given: Mapping[str, Any], prompt: Mapping[str, Any], read: Counter) -> tuple[int, int]:
+    """What was written to a cache, and how much of it for an hour."""
     written = read(
         prompt.get("cache_write_tokens"),
         prompt.get("cache_creation_tokens"),
@@ -66,39 +130,7 @@ def usage_of(given: Any, *, model: str = "", called: Sequence[str] = ()) -> Usag
     kept = read.inside(prompt, "cache_creation") or read.inside(
         prompt, "cache_creation_token_details"
     )
-    whole = count(given.get("total_tokens"))
-    unsaid = max((whole or 0) - asked - said, 0)
-    if cached + written > asked and unsaid >= cached + written:
-        # A gateway handed on counts that leave the cache out, as Anthropic's do.
-        asked += cached + written
-        unsaid -= cached + written
-    thought = read(answer.get("reasoning_tokens"), given.get("reasoning_tokens"))
-    if "citation_tokens" in given:
-        asked += read(given["citation_tokens"])
-        unsaid = max(unsaid, thought)
-    elif whole is None and thought > said:
-        unsaid = thought  # it can't be inside the answer
-    if not asked:
-        return None  # no prompt is empty: a server that says so did not count
-    uses = _uses(given, read)
-    uses["web_searches"] += sum(name == _MOONSHOT_SEARCH for name in called)
-    if not uses["web_searches"] and _SEARCH_MODEL.match(model):
-        uses["web_searches"] = 1
-        read.doubtful = True
-    if count(given.get("prompt_audio_seconds")):
-        read.doubtful = True
-    return Usage(
-        input_tokens=asked,
-        output_tokens=said + unsaid,
-        cache_read_tokens=cached,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=min(read(kept.get("ephemeral_1h_input_tokens")), written),
-        audio_input_tokens=read(prompt.get("audio_tokens")),
-        reasoning_tokens=thought or unsaid,
-        audio_output_tokens=read(answer.get("audio_tokens")),
-        estimated=read.doubtful,
-        **uses,
-    )
+    return written, min(read(kept.get("ephemeral_1h_input_tokens")), written)
 
 
 def embedding_usage(given: Any) -> Usage | None:
@@ -128,8 +160,13 @@ def _totals(given: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return asked, said
 
 
-def _uses(given: Mapping[str, Any], read: Counter) -> dict[str, int]:
-    """Uses of the vendor's own tools that have a price of their own."""
+def _uses(given: Mapping[str, Any], read: Counter) -> tuple[int, int, int]:
+    """Uses of the vendor's own tools that have a price of their own.
+
+    Searches of the web, searches of files, containers.
+    """
+    if count(given.get("prompt_audio_seconds")):
+        read.doubtful = True
     router = read.inside(given, "server_tool_use") or read.inside(given, "server_tool_use_details")
     xai = read.inside(given, "server_side_tool_usage_details")
     searches = (
@@ -143,9 +180,5 @@ def _uses(given: Mapping[str, Any], read: Counter) -> dict[str, int]:
         # Perplexity charges a request by how much it searches; the table has the lowest fee.
         searches = 1
         read.doubtful = read.doubtful or size != "low"
-    return {
-        "web_searches": searches,
-        "file_searches": read(xai.get("file_search_calls"))
-        + read(xai.get("document_search_calls")),
-        "code_sessions": read(xai.get("code_interpreter_calls")),
-    }
+    files = read(xai.get("file_search_calls")) + read(xai.get("document_search_calls"))
+    return searches, files, read(xai.get("code_interpreter_calls"))

@@ -4,10 +4,13 @@ A meter answers `room`, is drawn on with `take`, gets back what was not used wit
 how long something missing will take to come. Debt is allowed: a call that used more than it
 reserved leaves the level below zero, which the next one waits for.
 """
+# ruff: noqa: FURB136, PLR1730 - comparing two numbers costs a third of calling min or max
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+
+from .measures import STARTS
 
 __all__ = ["EPSILON", "Meter", "Slots", "TokenBucket"]
 
@@ -29,14 +32,15 @@ class Meter(ABC):
 
     Attributes:
         name: What it limits, for people: ``itpm of anthropic/*``.
-        measure: What it counts, one of `measures`.
+        measure: What it counts, one of `measures`; its place in a price.
+        start: The place of what has to be there before a call may begin.
         capacity: The most that can ever be in it.
         whole: What no single call may exceed: the provider's own limit, where the capacity is one
             instance's share of it. A call between the two goes when the bucket is full.
         queued: What those in the queue are going to take.
     """
 
-    __slots__ = ("capacity", "measure", "name", "queued", "whole")
+    __slots__ = ("capacity", "measure", "name", "queued", "start", "whole")
 
     timed = True
     """Whether room comes by itself, as time passes."""
@@ -44,6 +48,7 @@ class Meter(ABC):
     def __init__(self, name: str, measure: int, capacity: float, whole: float) -> None:
         self.name = name
         self.measure = measure
+        self.start = STARTS[measure]
         self.capacity = capacity
         self.whole = max(whole, capacity)
         self.queued = 0.0
@@ -53,8 +58,8 @@ class Meter(ABC):
         """What is in it now; below zero when in debt."""
 
     @abstractmethod
-    def take(self, amount: float, now: float) -> None:
-        """Draw, right after `room` was asked for the same moment."""
+    def take(self, amount: float, now: float) -> float:
+        """Draw, right after `room` was asked for the same moment. Answers what is `left` then."""
 
     @abstractmethod
     def give(self, amount: float, now: float) -> None:
@@ -109,23 +114,28 @@ class TokenBucket(Meter):
 
     def room(self, now: float) -> float:
         """What is in it now."""
+        level = self._level
         passed = now - self._updated
         if passed > 0.0:
-            level = self._level + passed * self._rate
-            self._level = min(self.capacity, level)
+            level += passed * self._rate
+            if level > self.capacity:
+                level = self.capacity
+            self._level = level
             self._updated = now
-        return self._level
+        return level
 
-    def take(self, amount: float, now: float) -> None:
+    def take(self, amount: float, now: float) -> float:
         """Draw; a full bucket starts its refilling late (see `SKEW`)."""
-        if self._level >= self.capacity - EPSILON:
+        level = self._level
+        if level >= self.capacity - EPSILON:
             self._updated = now + SKEW
-        self._level -= amount
+        self._level = level = level - amount
+        return level
 
     def give(self, amount: float, now: float) -> None:
         """Put back."""
-        self.room(now)
-        self._level = min(self.capacity, self._level + amount)
+        level = self.room(now) + amount
+        self._level = level if level < self.capacity else self.capacity
 
     def wait(self, missing: float, now: float) -> float:
         """Seconds until so much more is in it."""
@@ -152,13 +162,15 @@ class Slots(Meter):
         """Free slots."""
         return self._free
 
-    def take(self, amount: float, now: float) -> None:  # noqa: ARG002 - the same
+    def take(self, amount: float, now: float) -> float:  # noqa: ARG002 - the same
         """Occupy."""
         self._free -= amount
+        return self._free
 
     def give(self, amount: float, now: float) -> None:  # noqa: ARG002 - the same
         """Free."""
-        self._free = min(self.capacity, self._free + amount)
+        free = self._free + amount
+        self._free = free if free < self.capacity else self.capacity
 
     def held(self, seconds: float) -> None:
         """A call ended after so long: the guess gets better."""

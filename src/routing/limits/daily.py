@@ -37,7 +37,7 @@ class DailyWindow(Meter):
             self._used = 0.0
         return self.capacity - self._used
 
-    def take(self, amount: float, now: float) -> None:
+    def take(self, amount: float, now: float) -> float:
         """Count into the present slot."""
         end = (now // _SLOT + 1.0) * _SLOT
         if self._slots and self._slots[-1][0] >= end:
@@ -46,6 +46,7 @@ class DailyWindow(Meter):
         else:
             self._slots.append((end, amount))
         self._used += amount
+        return self.capacity - self._used
 
     def give(self, amount: float, now: float) -> None:
         """Take back, out of the youngest slots: what comes back was taken a moment ago."""

@@ -1,11 +1,14 @@
 """Learns how much of an estimate is really used."""
+# ruff: noqa: PLR1730 - comparing two numbers costs a third of calling min or max
 
 from __future__ import annotations
 
 __all__ = ["Expectation"]
 
 _MEMORY = 32
-_LOWEST, _HIGHEST = 0.0, 4.0
+_HIGHEST = 4.0
+_LARGEST = 64
+_UNKNOWN = (0.0, 0)
 
 
 class Expectation:
@@ -31,8 +34,13 @@ class Expectation:
         """An estimate came to this. The first calls weigh as in a plain mean, later ones 1/32."""
         if estimate <= 0:
             return
-        size = min(estimate.bit_length(), 64)
-        ratio = min(max(used / estimate, _LOWEST), _HIGHEST)
-        mean, count = self._classes.get(size, (0.0, 0))
-        count = min(count + 1, _MEMORY)
+        ratio = used / estimate if used > 0.0 else 0.0
+        if ratio > _HIGHEST:
+            ratio = _HIGHEST
+        size = estimate.bit_length()
+        if size > _LARGEST:
+            size = _LARGEST
+        mean, count = self._classes.get(size, _UNKNOWN)
+        if count < _MEMORY:
+            count += 1
         self._classes[size] = mean + (ratio - mean) / count, count

@@ -134,7 +134,7 @@ class FleetBucket(Meter):
             self.level = 0.0  # this process stood still for seconds; it is others' by now
         return self.level
 
-    def take(self, amount: float, now: float) -> None:
+    def take(self, amount: float, now: float) -> float:
         """Draw."""
         if self._local and self.level >= self.capacity - EPSILON:
             self._updated = now + SKEW
@@ -142,6 +142,7 @@ class FleetBucket(Meter):
         self._drawn += amount
         self._used += amount
         self._used_at = now
+        return self.left(now)
 
     def give(self, amount: float, now: float) -> None:
         """Put back; what is more than needed goes to the others with the next report."""
@@ -326,10 +327,11 @@ class FleetSlots(Slots):
             return -self._busy
         return min(self._lease, self._quota) - self._busy
 
-    def take(self, amount: float, now: float) -> None:
+    def take(self, amount: float, now: float) -> float:
         """Occupy."""
         self._busy += amount
         self._used_at = now
+        return self.left(now)
 
     def give(self, amount: float, now: float) -> None:
         """Free."""

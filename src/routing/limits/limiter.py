@@ -77,6 +77,11 @@ class Limiter:
     def __repr__(self) -> str:
         return f"<Limiter, {len(self._rules)} rules, {len(self._lanes)} models>"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether a fleet shares these limits."""
+        return self._fleet is not None
+
     def ask(
         self, provider: str, model: str, need: Need, *, key: str | None = None
     ) -> Awaitable[None] | None:
@@ -116,7 +121,9 @@ class Limiter:
             LifecycleError: The limiter is closed.
         """
         lane = self._lane(provider, model, key)
-        return lane.account.admit(lane, need, lane.price(need), self._clock.monotonic())
+        price, now = lane.price(need), self._clock.monotonic()
+        got = lane.account.admit(lane, need, price, now)
+        return got if got is not None else lane.no_room(price, now)
 
     async def reserve(
         self, provider: str, model: str, need: Need, *, timeout: float, key: str | None = None
@@ -141,11 +148,11 @@ class Limiter:
         price = lane.price(need)
         now = self._clock.monotonic()
         got = lane.account.admit(lane, need, price, now)
-        if isinstance(got, Lease):
+        if got is not None:
             return got
         earliest = lane.earliest(price, now)
         if earliest is None or earliest > timeout or timeout <= 0:
-            return got
+            return lane.no_room(price, now)
         return await lane.account.wait(lane, need, price, timeout)
 
     def observe(
@@ -177,11 +184,6 @@ class Limiter:
         """The part of the tightest limit that is left, 0 to 1; ``None`` where none is known."""
         lane, now = self._lane(provider, model, key), self._clock.monotonic()
         parts = [max(0.0, meter.left(now)) / meter.capacity for meter in lane.meters]
-        parts += [
-            max(0.0, level.room(now)) / level.limit
-            for level in lane.told.values()
-            if level.news >= 0 and level.limit > 0
-        ]
         return min(1.0, *parts) if parts else None
 
     def health(self) -> tuple[LimitHealth, ...]:

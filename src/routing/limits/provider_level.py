@@ -1,4 +1,5 @@
 """The provider's own bucket, followed by what its headers say."""
+# ruff: noqa: FURB136, PLR1730 - comparing two numbers costs a third of calling min or max
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from .measures import DEFERRED
 __all__ = ["ProviderLevel"]
 
 _MINUTE, _DAY = 60.0, 86_400.0
+_SCARCE = 0.5
 _MARGIN = 0.02
 _SMOOTHING = 5.0
 _TRUSTED = 10.0
@@ -47,7 +49,9 @@ class ProviderLevel(Meter):
 
     __slots__ = (
         "_drain",
+        "_half",
         "_level",
+        "_margin",
         "_news_sent",
         "_old_at",
         "_period",
@@ -67,6 +71,8 @@ class ProviderLevel(Meter):
         self._share = share
         self._period = _MINUTE
         self._votes = 0
+        self._half = 0.0  # below this level, the margin stays untouched
+        self._margin = 0.0
         self._rate = 0.0
         self._drain = 0.0
         self._level = 0.0
@@ -77,31 +83,32 @@ class ProviderLevel(Meter):
 
     def room(self, now: float) -> float:
         """What is left for us now."""
+        level = self._level
         passed = now - self._updated
         if passed > 0.0:
             if now > self._old_at:
-                self._level = self.limit = self.capacity = self.whole = math.inf
+                level = self._level = self.limit = self.capacity = self.whole = math.inf
                 self.news = -1
-            level = self._level + self._inflow(passed)
-            self._level = min(self.limit, level)
+            level += self._rate * passed
+            if self._drain and self._updated < self._trusted_until:
+                trusted = self._trusted_until - self._updated
+                level -= self._drain * (passed if passed < trusted else trusted)
+            if level > self.limit:
+                level = self.limit
+            self._level = level
             self._updated = now
-        return self._level - self._margin()
+        return level if level >= self._half else level - self._margin
 
-    def _margin(self) -> float:
-        return _MARGIN * self.limit if self._level < 0.5 * self.limit else 0.0
-
-    def _inflow(self, seconds: float) -> float:
-        drained = min(seconds, max(0.0, self._trusted_until - self._updated))
-        return self._rate * seconds - self._drain * drained
-
-    def take(self, amount: float, now: float) -> None:  # noqa: ARG002 - as for any meter
+    def take(self, amount: float, now: float) -> float:  # noqa: ARG002 - as for any meter
         """Draw."""
-        self._level -= amount
+        self._level = level = self._level - amount
+        return level if level >= self._half else level - self._margin
 
     def give(self, amount: float, now: float) -> None:
         """Put back."""
         self.room(now)
-        self._level = min(self.limit, self._level + amount)
+        level = self._level + amount
+        self._level = level if level < self.limit else self.limit
 
     def wait(self, missing: float, now: float) -> float:
         """Seconds until so much more is in it."""
@@ -135,15 +142,21 @@ class ProviderLevel(Meter):
         before = self.room(now)
         first = self.news < 0
         self._set(word, now)
-        known = word.remaining * self._share
-        level = known + (self._rate - self._drain) * (now - sent) - later
+        rate, drain = self._rate, self._drain
+        level = word.remaining * self._share + (rate - drain) * (now - sent) - later
         if self.measure in DEFERRED:
             level -= running
-        self._level = min(level, self.limit)
+        if level > self.limit:
+            level = self.limit
+        self._level = level
         if not first:
-            surprise = self._level - self._margin() - before
-            drain = self._drain - surprise / max(_SMOOTHING, sent - self._news_sent)
-            self._drain = min(max(drain, 0.0), _MOST_DRAINED * self._rate)
+            seen = level if level >= self._half else level - self._margin
+            apart = sent - self._news_sent
+            drain -= (seen - before) / (apart if apart > _SMOOTHING else _SMOOTHING)
+            if drain < 0.0:
+                drain = 0.0
+            most = _MOST_DRAINED * rate
+            self._drain = drain if drain < most else most
         self.news = number
         self._news_sent = sent
         self._trusted_until = now + _TRUSTED
@@ -163,10 +176,15 @@ class ProviderLevel(Meter):
         One header is not enough to call a limit daily: within a fixed window of a minute the
         numbers can look so by accident, once.
         """
-        self._votes = self._votes + 1 if (word.period == _DAY) != (self._period == _DAY) else 0
-        if self._votes >= _VOTES:
-            self._period, self._votes = _DAY if word.period == _DAY else _MINUTE, 0
-        self.whole = word.limit
-        self.limit = self.capacity = word.limit * self._share
-        self._rate = self.limit / self._period
-        self._old_at = now + max(_OLD, self._period)
+        daily = word.period == _DAY
+        votes = self._votes + 1 if daily != (self._period == _DAY) else 0
+        turned = votes >= _VOTES
+        self._votes = 0 if turned else votes
+        if turned:
+            self._period = _DAY if daily else _MINUTE
+        if turned or word.limit != self.whole:
+            self.whole = word.limit
+            self.limit = self.capacity = limit = word.limit * self._share
+            self._half, self._margin = _SCARCE * limit, _MARGIN * limit
+            self._rate = limit / self._period
+        self._old_at = now + (self._period if self._period > _OLD else _OLD)

@@ -71,7 +71,7 @@ class Account:
         self.lanes: dict[str, Lane] = {}
         self._rules = rules
         self._meters: dict[tuple[int, str], list[Meter]] = {}
-        self._waiting: dict[Lane, None] = {}
+        self.waiting: dict[Lane, None] = {}  # those with a queue
         self._timer: asyncio.TimerHandle | None = None
         self._numbers = 0
         self._shared: SharedMeters | None = None
@@ -124,20 +124,20 @@ class Account:
 
     # --- getting in -------------------------------------------------------------------------------
 
-    def admit(self, lane: Lane, need: Need, price: Price, now: float) -> Lease | NoRoom:
-        """Reserve at once, or say what is in the way."""
-        if not self._waiting:
+    def admit(self, lane: Lane, need: Need, price: Price, now: float) -> Lease | None:
+        """Reserve at once; ``None`` where there is no room, or others wait before this call."""
+        if not self.waiting:
             if lane.fits(price, now):
                 return lane.take(need, price, now, 0.0)
         elif not lane.queue:
             claims = self.pump(now)
             if not lane.queue and lane.shortage(price, now, claims)[0] == 0.0:
                 return lane.take(need, price, now, 0.0)
-        return lane.no_room(price, now)
+        return None
 
     def ask(self, lane: Lane, price: Price, now: float) -> Awaitable[None] | None:
         """What to await before `admit`; ``None`` where there is room, or asking would not help."""
-        if self._shared is None or self._waiting or lane.fits(price, now):
+        if self._shared is None or self.waiting or lane.fits(price, now):
             return None
         if lane.blocked_until > now or not _ask_for(lane, price, now):
             return None
@@ -153,7 +153,7 @@ class Account:
     def _needs(self) -> Mapping[Meter, float]:
         """What the first of those who wait needs to find, by meter."""
         needs: dict[Meter, float] = {}
-        heads = [next(iter(lane.queue)) for lane in self._waiting]
+        heads = [next(iter(lane.queue)) for lane in self.waiting]
         for waiter in sorted(heads, key=lambda waiter: waiter.number):
             for meter in waiter.lane.meters:
                 needs.setdefault(meter, needed(meter, waiter.price))
@@ -168,16 +168,17 @@ class Account:
         loop = asyncio.get_running_loop()
         now = self.clock.monotonic()
         future: asyncio.Future[Lease | NoRoom] = loop.create_future()
-        waiter = Waiter(lane, need, price, number=self.next_number(), since=now, future=future)
+        waiter = Waiter(lane, need, price, self.next_number(), now, future)
         lane.queue[waiter] = None
-        self._waiting[lane] = None
+        self.waiting[lane] = None
         for meter in lane.meters:
             meter.queued += price[meter.measure]
         expiry = loop.call_later(timeout, self._expire, waiter)
         if self._shared is not None and _ask_for(lane, price, now):
             self._shared.soon()
         try:
-            self.pump(now)
+            if len(lane.queue) == 1:  # nobody goes because one more stands behind others
+                self.pump(now)
             return await future
         except asyncio.CancelledError:
             self._withdraw(waiter)
@@ -211,21 +212,21 @@ class Account:
         for meter in lane.meters:
             meter.queued = max(0.0, meter.queued - waiter.price[meter.measure])
         if not lane.queue:
-            self._waiting.pop(lane, None)
-            if not self._waiting:
+            self.waiting.pop(lane, None)
+            if not self.waiting:
                 self._set_timer(math.inf)
 
     # --- letting in -------------------------------------------------------------------------------
 
     def settled(self) -> None:
         """Something came back: whoever fits now goes."""
-        if self._waiting:
+        if self.waiting:
             self.pump(self.clock.monotonic())
 
     def pump(self, now: float) -> Claims:
         """Let those go who fit, in their order. Answers what is set aside for the others."""
         claims: Claims = {}
-        heads = [(next(iter(lane.queue)).number, lane) for lane in self._waiting]
+        heads = [(next(iter(lane.queue)).number, lane) for lane in self.waiting]
         heapq.heapify(heads)
         wake = math.inf
         while heads:
@@ -244,12 +245,12 @@ class Account:
         """The head of a queue goes, or is told how long it has to wait still."""
         lane = waiter.lane
         if not waiter.future.done():
-            if lane.never(waiter.price, now) is not None:  # a header has shown a smaller limit
+            wait, timed = lane.shortage(waiter.price, now, claims)
+            if wait == math.inf:  # a header has shown a smaller limit
                 waiter.future.set_result(lane.no_room(waiter.price, now))
+            elif wait:
+                return wait, timed
             else:
-                wait, timed = lane.shortage(waiter.price, now, claims)
-                if wait:
-                    return wait, timed
                 lease = lane.take(waiter.need, waiter.price, now, now - waiter.since)
                 waiter.future.set_result(lease)
         self._leave(waiter)
@@ -290,7 +291,7 @@ class Account:
 
     def close(self) -> None:
         """Send everybody away."""
-        for lane in list(self._waiting):
+        for lane in list(self.waiting):
             for waiter in list(lane.queue):
                 self._leave(waiter)
                 if not waiter.future.done():

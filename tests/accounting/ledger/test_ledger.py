@@ -376,6 +376,43 @@ async def test_a_slow_disk_stalls_the_loop_once_and_not_again(
     assert journal_of(path) == []
 
 
+async def test_one_slow_write_may_be_the_processors_fault_and_costs_one_round(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = _Disk()
+    async with opened(path, files=disk, timer=disk.time) as ledger:
+        here = threading.current_thread().name
+        await attempt(ledger)
+        disk.each = 0.5
+        first, second = attempt_id(), attempt_id()
+        assert ledger.begin(begun(first)) is None
+        disk.each = 0.0
+        waiting = ledger.end(ended(first))
+        assert waiting is not None, "whatever it was, it does not happen twice in a row"
+        await waiting
+        disk.threads.clear()
+        assert ledger.begin(begun(second)) is None
+        assert ledger.end(ended(second)) is None
+        assert disk.threads == [here, here]
+        assert not caplog.records
+
+        # Within the same second once more: now it is the disk.
+        disk.each = 0.5
+        third = attempt_id()
+        assert ledger.begin(begun(third)) is None
+        disk.each = 0.0
+        rounds = 0
+        while (waiting := ledger.drop(attempt_id())) is not None:
+            await waiting
+            rounds += 1
+            assert rounds < 100
+        assert rounds == 8
+        ledger.end(ended(third))
+        await ledger.flush()
+        assert set(booked(path).values()) == {"answered"}
+    assert len(caplog.records) == 2
+
+
 async def test_on_a_stalled_disk_a_flush_waits_for_what_is_queued(path: Path) -> None:
     disk = _Disk()
     async with opened(path, files=disk, timer=disk.time) as ledger:

@@ -92,6 +92,14 @@ def test_a_row_is_written_once_and_stays_as_it_was(store: Store) -> None:
     assert [row.cost for row in store.rows(0, MOST)] == [5, None]
 
 
+@pytest.mark.parametrize("size", [1, 19, 20, 21, 39, 40, 41, 501])
+def test_a_batch_of_any_size_is_booked_whole(store: Store, size: int) -> None:
+    batch = [attempt(n, NOON + n, cost=n, agent_id=f"a{n % 3}") for n in range(size)]
+    book(store, *batch[: size // 2])  # these are there already
+    assert book(store, *batch) == size - size // 2
+    assert store.rows(0, MOST) == batch
+
+
 def test_a_batch_that_was_booked_is_not_booked_again(store: Store) -> None:
     assert store.book("w", 7, [attempt(1)], NOBODY).rows == 1
     assert store.book("w", 7, [attempt(2)], NOBODY).rows == 0

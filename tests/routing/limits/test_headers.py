@@ -181,3 +181,13 @@ def test_recorded_headers_of_anthropic() -> None:
             assert 0 <= word.remaining - stated < 500
             read += 1
     assert read > 100
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=20))
+def test_each_answer_is_read_by_itself_whatever_was_read_before(
+    answers: list[tuple[int, int]],
+) -> None:
+    for limit, remaining in answers:
+        expected = [RateWord(REQUESTS, limit, min(limit, remaining))] if limit else []
+        found = rate_words(openai(str(limit), str(remaining), "0s"))
+        assert found == expected

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from switchgear.errors import ConfigError, LifecycleError
 from switchgear.routing.limits import Lease, Limiter, LimitRule, Need, NoRoom
@@ -412,3 +414,33 @@ def test_a_lease_says_whose_it_is() -> None:
     lease = taken(limit.try_reserve("p", "m", SMALL))
     assert "p/m" in repr(lease)
     assert lease.waited == 0
+
+
+# -- what is left -----------------------------------------------------------------------------
+
+RULES: tuple[list[LimitRule], ...] = (
+    [],
+    [LimitRule("p/*", rpm=60)],
+    [LimitRule("p/*", rpd=40)],
+    [LimitRule("p/*", concurrency=7), LimitRule("p/m", tpm=900)],
+)
+_REMAINING = st.none() | st.integers(0, 200)
+
+
+@given(
+    st.sampled_from(RULES),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400), st.floats(0, 400), _REMAINING)),
+)
+def test_a_lease_knows_what_part_of_the_tightest_limit_it_left(
+    rules: list[LimitRule], steps: list[tuple[int, int, float, int | None]]
+) -> None:
+    limit, clock = limiter(*rules)
+    for reserved, used, seconds, remaining in steps:
+        got = limit.try_reserve("p", "m", Need(reserved, 1))
+        if isinstance(got, Lease):
+            assert got.room == limit.capacity("p", "m")
+            headers = {"x-ratelimit-limit-tokens": "200"}
+            if remaining is not None:
+                headers["x-ratelimit-remaining-tokens"] = str(remaining)
+            got.settle(used, 1, headers)
+        clock.advance(seconds)

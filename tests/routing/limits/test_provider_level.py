@@ -251,3 +251,23 @@ def test_no_headers_ever_widen_a_configured_limit(
         for row in desk.limit.health():
             assert row.remaining is not None
             assert not math.isnan(row.remaining)
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 1), st.floats(0, 2000)), min_size=1))
+def test_every_answer_sets_the_limit_that_it_names(
+    answers: list[tuple[int, float, float]],
+) -> None:
+    """What is kept of the last answer's limit, and of one too old to count, never lives on."""
+    desk = Desk()
+    for limit, part, seconds in answers:
+        desk.clock.advance(seconds)
+        left = int(part * limit)
+        lease = desk.limit.try_reserve("p", "m", SMALL)
+        if not isinstance(lease, Lease):
+            desk.clock.advance(700)  # the last answer is too old to count
+            lease = desk.send()
+        lease.settle(10, 5, openai(limit, left))
+        [row] = desk.limit.health()
+        assert row.capacity == limit
+        margin = 0.02 * limit if left < 0.5 * limit else 0.0
+        assert row.remaining == pytest.approx(left - margin)

