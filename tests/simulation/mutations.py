@@ -104,7 +104,7 @@ def _lose_a_delta(patch: pytest.MonkeyPatch) -> None:
 
     async def enter(self: Any) -> Any:
         entered = await real(self)
-        self._pending = None
+        next(self._ready, None)
         return entered
 
     patch.setattr(CompletionStream, "__aenter__", enter)

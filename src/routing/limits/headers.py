@@ -26,29 +26,34 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s|us|µs|ns)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _THOUSAND = 1000.0
 
-_ANTHROPIC = tuple(
-    (
-        measure,
-        f"anthropic-ratelimit-{name}-limit",
-        f"anthropic-ratelimit-{name}-remaining",
-        measure != REQUESTS,
-    )
-    for measure, name in (
-        (REQUESTS, "requests"),
-        (INPUT, "input-tokens"),
-        (OUTPUT, "output-tokens"),
-        (TOKENS, "tokens"),
-    )
+_ANTHROPIC = (
+    (REQUESTS, "requests"),
+    (INPUT, "input-tokens"),
+    (OUTPUT, "output-tokens"),
+    (TOKENS, "tokens"),
 )
-_OPENAI = tuple(
-    (
-        measure,
-        f"x-ratelimit-limit-{name}",
-        f"x-ratelimit-remaining-{name}",
-        f"x-ratelimit-reset-{name}",
-    )
-    for measure, name in ((REQUESTS, "requests"), (TOKENS_MAX, "tokens"))
+_OPENAI = ((REQUESTS, "requests"), (TOKENS_MAX, "tokens"))
+_NAMES: tuple[tuple[int, str, str, str | None], ...] = (
+    *(
+        (
+            measure,
+            f"anthropic-ratelimit-{name}-limit",
+            f"anthropic-ratelimit-{name}-remaining",
+            None,
+        )
+        for measure, name in _ANTHROPIC
+    ),
+    *(
+        (
+            measure,
+            f"x-ratelimit-limit-{name}",
+            f"x-ratelimit-remaining-{name}",
+            f"x-ratelimit-reset-{name}",
+        )
+        for measure, name in _OPENAI
+    ),
 )
+"""Measure, and the headers for limit, what remains and, where a limit may be a day's, reset."""
 
 
 class RateWord(msgspec.Struct, frozen=True, gc=False):
@@ -79,38 +84,24 @@ def rate_words(headers: Mapping[str, str]) -> list[RateWord]:
     words: list[RateWord] = []
     get = headers.get
     apart = 0.0
-    for measure, limit_name, remaining_name, rounded in _ANTHROPIC:
+    for measure, limit_name, remaining_name, reset_name in _NAMES:
         text = get(limit_name)
         if text is None:
             continue
-        bucket = _bucket(text, get(remaining_name))
-        if bucket is None:
+        limit, remaining = _limit(text), _number(get(remaining_name))
+        if limit is None or remaining is None:
             continue
-        limit, remaining = bucket
-        if rounded and remaining > 0 and remaining % _THOUSAND == 0:
-            remaining += _THOUSAND / 2 - 1
-        if measure == TOKENS and limit == apart:
-            continue  # merely the sum of the two; they are stricter
-        if measure != REQUESTS:
+        period: float | None = _MINUTE
+        if reset_name is not None:
+            period = _period(limit, limit - remaining, get(reset_name))
+        elif measure != REQUESTS:
+            if measure == TOKENS and limit == apart:
+                continue  # merely the sum of the two; they are stricter
             apart += limit
-        words.append(RateWord(measure, limit, remaining if remaining < limit else limit, _MINUTE))
-    for measure, limit_name, remaining_name, reset_name in _OPENAI:
-        text = get(limit_name)
-        if text is None:
-            continue
-        bucket = _bucket(text, get(remaining_name))
-        if bucket is None:
-            continue
-        limit, remaining = bucket
-        period = _period(limit, limit - remaining, get(reset_name))
+            if remaining > 0 and remaining % _THOUSAND == 0:
+                remaining += _THOUSAND / 2 - 1  # it is rounded
         words.append(RateWord(measure, limit, remaining if remaining < limit else limit, period))
     return words
-
-
-def _bucket(limit_text: str, remaining_text: str | None) -> tuple[float, float] | None:
-    """A limit and what remains of it, where both are numbers that make sense."""
-    limit, remaining = _limit(limit_text), _number(remaining_text)
-    return (limit, remaining) if limit is not None and remaining is not None else None
 
 
 def _period(limit: float, used: float, reset: str | None) -> float | None:

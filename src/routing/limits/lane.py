@@ -232,7 +232,8 @@ class Lane:
         self.running = running + output
         self.in_flight += 1
         self.used_at = now
-        number, left = self.account.next_number(), room if self.meters else None
+        number = self.account.next_number()
+        left = room if self.meters else None
         return Lease(self, need, price, output, number, now, waited, left, taken, running)
 
     # --- after it ---------------------------------------------------------------------------------

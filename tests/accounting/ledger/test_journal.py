@@ -248,6 +248,46 @@ def test_segments_whose_lock_file_is_gone_are_booked_too(tmp_path: Path) -> None
     assert list(folder.iterdir()) == []
 
 
+def _filled(folder: Path) -> tuple[Journal, list[int]]:
+    """A journal with records from some bytes up to a megabyte, most at odd places."""
+    journal = Journal(RealFiles(), folder, "w", 64 << 20)
+    journal.open()
+    sizes = [*range(1, 40_000, 997), 300_000, 5, 1_000_000, 131_072 - 17, 131_072, 7] * 2
+    for number, size in enumerate(sizes, 1):
+        if not journal.end(attempt_id(), bytes(size), number):
+            journal.make_room(size)
+            assert journal.end(attempt_id(), bytes(size), number)
+    return journal, sizes
+
+
+def test_records_are_read_again_whatever_their_length(tmp_path: Path) -> None:
+    journal, sizes = _filled(tmp_path)
+    found = list(journal.batch(Mark(0, 0), journal.mark).read())
+    assert [(record.number, len(record.payload)) for record, _ in found] == [*enumerate(sizes, 1)]
+    for place in range(0, len(found), 7):  # and from the mark behind any of them
+        rest = journal.batch(found[place][1], journal.mark).read()
+        assert [record.number for record, _ in rest] == [*range(place + 2, len(sizes) + 1)]
+    journal.close(remove=True)
+
+
+def test_what_is_damaged_is_passed_over_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, sizes = _filled(tmp_path)
+    marks = [mark for _, mark in journal.batch(Mark(0, 0), journal.mark).read()]
+    first = [mark for mark in marks if mark.segment == 1]
+    path = tmp_path / "w.1.journal"
+    with path.open("r+b") as file:
+        file.seek(first[9].offset + 20)
+        file.write(b"\xff")
+    numbers = [r.number for r, _ in journal.batch(Mark(0, 0), journal.mark).read()]
+    assert len(first) < len(sizes)
+    assert numbers == [*range(1, 11), *range(len(first) + 1, len(sizes) + 1)]
+    (record,) = caplog.records
+    assert f"{path} is damaged from byte {first[9].offset} on" in record.message
+    journal.close(remove=True)
+
+
 def test_a_long_journal_is_booked_in_many_transactions(tmp_path: Path) -> None:
     folder, database = tmp_path / "journal", tmp_path / "ledger.sqlite3"
     journal = Journal(RealFiles(), folder, "dead", 8 << 20)
