@@ -71,6 +71,16 @@ def test_an_hours_budget_is_another_one_in_the_next_hour() -> None:
     assert len(seen) == 2
 
 
+def test_each_run_of_a_project_has_a_budget_of_its_own() -> None:
+    rules = Rules([hard("project:*", period="run")])
+    parties = [Party(project_id="p", run_id=run) for run in ("r1", "r2", "r1")]
+    first, second, again = (guarding(rules, party, EPOCH) for party in parties)
+    assert first is not None
+    assert second is not None
+    assert first.keys != second.keys
+    assert again == first
+
+
 def test_other_rules_remember_for_themselves() -> None:
     party = Party(project_id="p")
     small, large = Rules([hard(usd="1")]), Rules([hard(usd="2")])
