@@ -19,14 +19,14 @@ _GRAIN = 0.0005
 class Lifecycle:
     """Binds to the first event loop that uses it; its end is the end of every wait under it."""
 
-    __slots__ = ("_closed", "_loop", "_pid", "_watch")
+    __slots__ = ("_closed", "_loop", "_pid", "_waits")
 
     def __init__(self) -> None:
         # Bound at first use, not here: a router may be made before any loop runs.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closed = False
-        self._watch = Watch()
+        self._waits = Waits()
 
     @property
     def closed(self) -> bool:
@@ -43,7 +43,7 @@ class Lifecycle:
             return
         self.check()
         self._closed = True
-        self._watch.end()
+        self._waits.end()
 
     def check(self) -> None:
         """Called at the start of everything that does I/O.
@@ -77,7 +77,7 @@ class Lifecycle:
 
     def limit(self, seconds: float | None) -> Limit:
         """A bound on a wait, for ``with``: so many seconds, and the router's end."""
-        return Limit(self._watch, seconds)
+        return Limit(self._waits, seconds)
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None:
@@ -96,10 +96,10 @@ class Limit:
     ``asyncio.timeout`` does, by a cancellation that it takes back, so the two nest in any order.
     """
 
-    __slots__ = ("_cancellations", "_task", "_watch", "at", "expired")
+    __slots__ = ("_cancellations", "_task", "_waits", "at", "expired")
 
-    def __init__(self, watch: Watch, seconds: float | None) -> None:
-        self._watch = watch
+    def __init__(self, waits: Waits, seconds: float | None) -> None:
+        self._waits = waits
         self._task: asyncio.Task[Any] | None = None
         self._cancellations = 0
         self.at = math.inf if seconds is None else seconds
@@ -116,7 +116,7 @@ class Limit:
         if task is None:
             raise RuntimeError("a wait is bounded inside a task")
         self._cancellations = task.cancelling()
-        self._watch.add(self)
+        self._waits.add(self)
         return self
 
     def __exit__(
@@ -125,7 +125,7 @@ class Limit:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._watch.open.discard(self)
+        self._waits.open.discard(self)
         task, self._task = self._task, None
         if self.expired and task is not None:
             # Of two cancellations at once the caller's own counts, and goes on.
@@ -134,7 +134,7 @@ class Limit:
                 raise TimeoutError from exc
 
 
-class Watch:
+class Waits:
     """Looks after all the waits of a router with one timer.
 
     Nearly every wait ends long before its time, so to set and to cancel a timer for each would be
