@@ -15,6 +15,7 @@ from . import faults
 from .base import ResponseMeta
 from .headers import lowered, request_id
 from .proxies import EnvironmentProxies
+from .silence import Silence
 
 if TYPE_CHECKING:
     import aiohttp
@@ -185,29 +186,41 @@ class AioBody:
 
     Args:
         response: The answer, its headers read.
+        silence: The longest time without a byte, seconds.
         provider: For errors, as ``model``.
     """
 
-    __slots__ = ("_content", "_model", "_provider", "_response", "meta")
+    __slots__ = ("_content", "_model", "_provider", "_response", "_silence", "meta")
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: str, model: str | None) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, silence: float, provider: str, model: str | None
+    ) -> None:
         self._response = response
         self._content = response.content
+        self._silence = Silence(response, silence)
         self._provider = provider
         self._model = model
         self.meta = answer_meta(response)
 
     async def read(self) -> bytes:
         """The next bytes as they arrive; ``b""`` at the end of the body."""
+        silence = self._silence
+        silence.begin()
         try:
-            return await self._content.readany()
+            found = await self._content.readany()
         except Exception as exc:
-            self._response.close()
+            await self.aclose()
             error = faults.transport_error(exc, provider=self._provider, model=self._model)
             raise error from exc
+        finally:
+            silence.end()
+        if not found:
+            silence.stop()
+        return found
 
     async def aclose(self) -> None:
         """Drop the connection, unless the body was read to its end: then it has been released."""
+        self._silence.stop()
         self._response.close()
 
 

@@ -80,7 +80,8 @@ class DirectWire:
 
     async def open(self, request: WireRequest) -> WireStream:
         """Send, and hand over the open body."""
-        return AioBody(await self._request(request), self._provider, request.model)
+        response = await self._request(request)
+        return AioBody(response, request.timeout, self._provider, request.model)
 
     async def aclose(self) -> None:
         """Close every connection, and the SDK's client."""

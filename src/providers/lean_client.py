@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 
 from .aio_sender import AioSender
 from .headers import SECRET_HEADERS, Unshown
+from .silence import Silence
 
 __all__ = ["LeanClient", "LeanResponse", "LeanStream"]
 
@@ -288,16 +289,25 @@ class _Body(httpx2.AsyncByteStream):
     def __init__(self, got: aiohttp.ClientResponse, request: httpx2.Request) -> None:
         self._got = got
         self._request = request
+        self._silence = Silence(got, request.extensions.get("timeout", {}).get("read"))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._got.content
+        content, silence = self._got.content, self._silence
         try:
-            while chunk := await content.readany():
+            while True:
+                silence.begin()
+                chunk = await content.readany()
+                silence.end()
+                if not chunk:
+                    return
                 yield chunk
         except (aiohttp.ClientError, OSError) as exc:
             raise _told(exc, self._request) from exc
+        finally:
+            silence.stop()
 
     async def aclose(self) -> None:
+        self._silence.stop()
         # Drops the connection, unless the body was read to its end: then it has been released.
         self._got.close()
 

@@ -142,7 +142,7 @@ class SdkWire:
         response = await self._request(request, stream=True)
         got = getattr(response, "got", None)
         if got is not None:
-            return AioBody(got, self._provider, request.model)
+            return AioBody(got, request.timeout, self._provider, request.model)
         error = partial(faults.transport_error, provider=self._provider, model=request.model)
         return ResponseStream(response, error)
 

@@ -60,7 +60,7 @@ def answer(
 
 @asynccontextmanager
 async def serving(
-    *answers: bytes | Sequence[bytes], tls: ssl.SSLContext | None = None
+    *answers: bytes | Sequence[bytes], tls: ssl.SSLContext | None = None, pause: float = 0.0
 ) -> AsyncIterator[Loopback]:
     """Serve the answers in turn, the last one again and again.
 
@@ -68,6 +68,7 @@ async def serving(
         answers: Bytes; several of them are sent one by one, ``b""`` among them meaning that the
             connection is kept open and silent, and ``b"-"`` that it is closed.
         tls: For https.
+        pause: Seconds after each of these.
     """
     server = Loopback()
     left = list(answers)
@@ -88,7 +89,7 @@ async def serving(
                         return
                     writer.write(piece)
                     await writer.drain()
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(pause)
         except ConnectionError:
             pass
         finally:

@@ -216,6 +216,23 @@ async def test_failures_in_the_words_of_the_sdk(
     assert failed.value.__cause__.request.url.path == "/x"
 
 
+@pytest.mark.parametrize("short", [True, False])
+async def test_a_body_that_falls_silent(client: LeanClient, short: bool) -> None:
+    begun = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab"
+    async with serving([begun, b"cd", b""], pause=0.02) as server:
+        request = client.build_request(
+            "POST", f"{server.url}/x", timeout=httpx2.Timeout(0.1), content=b"{}"
+        )
+        response = await client.send(request, stream=True, follow_redirects=not short)
+        arrived = b""
+        with pytest.raises(httpx2.ReadTimeout):
+            async for piece in response.aiter_bytes():
+                arrived += piece
+        await response.aclose()
+        await server.until_gone(1)
+    assert arrived == b"abcd"
+
+
 async def test_a_closed_client_is_closed(client: LeanClient) -> None:
     async with serving(OK) as server:
         request = client.build_request("POST", f"{server.url}/x", **PLAIN)

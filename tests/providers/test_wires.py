@@ -9,6 +9,7 @@ import pickle
 import socket
 import ssl
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -388,6 +389,71 @@ async def test_silence_is_a_time_out(wire_to: Open, given: list[bytes]) -> None:
         with pytest.raises(ProviderTimeoutError):
             await read_all(wire, asking(timeout=0.05))
         await server.until_gone(2)
+
+
+BEGUN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+PIECE = b"2\r\nab\r\n"
+
+
+async def test_a_body_may_last_longer_than_a_silence(wire_to: Open) -> None:
+    async with serving([BEGUN, *[PIECE] * 12, b"0\r\n\r\n"], pause=0.05) as server:
+        pieces = await read_all(wire_to(server.url), asking(timeout=0.4))
+    assert b"".join(pieces) == b"ab" * 12
+
+
+async def test_a_body_that_falls_silent_is_a_time_out(wire_to: Open) -> None:
+    async with serving([BEGUN, PIECE, PIECE, b""], pause=0.02) as server:
+        stream = await wire_to(server.url).open(asking(timeout=0.1))
+        arrived = b""
+        async with aclosing(stream):
+            with pytest.raises(ProviderTimeoutError):
+                while True:
+                    arrived += await stream.read()
+        await server.until_gone(1)
+    assert arrived == b"abab"
+
+
+async def test_who_reads_slowly_is_not_timed_out(wire_to: Open) -> None:
+    async with serving([BEGUN, PIECE, PIECE, PIECE, b"0\r\n\r\n"]) as server:
+        stream = await wire_to(server.url).open(asking(timeout=0.05))
+        async with aclosing(stream):
+            arrived = [await stream.read()]
+            while arrived[-1]:
+                await asyncio.sleep(0.12)
+                arrived.append(await stream.read())
+    assert b"".join(arrived) == b"ab" * 3
+
+
+@pytest.mark.parametrize("how", ["to its end", "closed", "cancelled"])
+async def test_no_timer_outlives_a_body(
+    wire_to: Open, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    timers = weakref.WeakSet[asyncio.TimerHandle]()
+    set_timer = loop.call_at
+
+    def noted(*args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        handle = set_timer(*args, **kwargs)
+        if "silence" in repr(args[1]).lower():
+            timers.add(handle)
+        return handle
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    pieces = [BEGUN, PIECE, *([b"0\r\n\r\n"] if how == "to its end" else [b""])]
+    async with serving(pieces, pause=0.01) as server:
+        stream = await wire_to(server.url).open(asking(timeout=30.0))
+        assert await stream.read() == b"ab"
+        assert timers
+        if how == "to its end":
+            assert await stream.read() == b""
+        elif how == "cancelled":
+            waiting = asyncio.ensure_future(stream.read())
+            await asyncio.sleep(0.02)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await stream.aclose()
+        assert all(timer.cancelled() for timer in timers)
 
 
 async def test_a_cancelled_request_leaves_nothing(wire_to: Open) -> None:

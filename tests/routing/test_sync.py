@@ -1,10 +1,12 @@
 """The router without await: the same calls, from any thread."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,6 +54,29 @@ def test_closing_ends_the_thread_and_refuses_calls() -> None:
     assert threading.active_count() == before
     with pytest.raises(LifecycleError):
         router.complete("g", "hi")
+
+
+def test_it_runs_on_uvloop_where_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        made.append(asyncio.SelectorEventLoop())
+        return made[-1]
+
+    installed = types.ModuleType("uvloop")
+    installed.new_event_loop = new_event_loop  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uvloop", installed)
+    with sync_router(ScriptedProvider("a", ["yes"])) as router:
+        assert router.complete("g", "hi").text == "yes"
+        (loop,) = made
+        assert loop.is_running()
+    assert loop.is_closed()
+
+
+def test_it_runs_without_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it were not installed
+    with sync_router(ScriptedProvider("a", ["yes"])) as router:
+        assert router.complete("g", "hi").text == "yes"
 
 
 def test_it_starts_no_thread_before_it_is_used() -> None:
