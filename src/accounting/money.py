@@ -7,7 +7,7 @@ that the ``0.1`` that somebody wrote is the ``0.1`` that is charged.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
 __all__ = [
@@ -32,6 +32,8 @@ PICO_IN_NANO: Final = 1_000
 """Pico-dollars in 10⁻⁹ USD, the unit of counters."""
 
 _TWELVE_PLACES: Final = 12
+_EXACT: Final = Context(prec=1000, traps=[InvalidOperation, Inexact])
+_ONE: Final = Decimal(1)
 _NINE_PLACES: Final = -9
 
 
@@ -76,15 +78,9 @@ def ceil_pico(dollars: Decimal | str | float) -> Pico:
 
 def usd(amount: Pico) -> Decimal:
     """Pico-dollars as dollars, exactly and without trailing zeros (``Decimal("0.0123")``)."""
-    sign, digits = (1, str(-amount)) if amount < 0 else (0, str(amount))
-    stripped = digits.rstrip("0")
-    if not stripped:
-        return Decimal(0)
-    exponent = len(digits) - len(stripped) - _TWELVE_PLACES
-    if exponent > 0:
-        stripped, exponent = stripped + "0" * exponent, 0
-    # Built from digits: Decimal arithmetic would round to the context's precision.
-    return Decimal((sign, tuple(map(int, stripped)), exponent))
+    # A context of its own, since the caller's may round: no amount has as many digits.
+    found = _EXACT.normalize(_EXACT.scaleb(Decimal(amount), -_TWELVE_PLACES))
+    return _EXACT.quantize(found, _ONE) if amount % PICO == 0 else found
 
 
 def nano(amount: Pico) -> int:

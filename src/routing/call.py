@@ -129,9 +129,14 @@ class RoutedCall:
         """It asks for the rest of a stream that broke."""
         return self._before is not None
 
+    @property
+    def ends(self) -> float:
+        """When the deadline is, as the recorder's clock has it."""
+        return self.recorder.started + self._limits.timeout
+
     def remaining(self) -> float:
         """Seconds that the deadline leaves."""
-        return self._failover.remaining()
+        return self.ends - self.recorder.now()
 
     async def complete(self) -> Completion:
         """A whole answer from the first candidate that gives one."""

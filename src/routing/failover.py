@@ -108,10 +108,6 @@ class Failover:
         self._cancellations = 0
         self._too_small: int | None = None
 
-    def remaining(self) -> float:
-        """Seconds that the deadline leaves; not above zero once it is over."""
-        return self._deadline.remaining()
-
     def refusals(self) -> tuple[BudgetExceededError, ...]:
         """Why budgets had too little left for candidates, each candidate's latest."""
         unpaid = self._setbacks.unpaid.values()

@@ -19,14 +19,19 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Collects the steps of one call. Times are seconds from its start."""
+    """Collects the steps of one call. Times are seconds from its start.
 
-    __slots__ = ("_labels", "_monotonic", "_steps", "_target", "started")
+    Attributes:
+        now: The clock's monotonic time, seconds.
+        started: When the call began, by it.
+    """
+
+    __slots__ = ("_labels", "_steps", "_target", "now", "started")
 
     def __init__(self, target: str, labels: dict[str, str], clock: Clock) -> None:
         self._target = target
         self._labels = labels
-        self._monotonic = clock.monotonic
+        self.now = clock.monotonic
         self._steps: list[Step] = []
         self.started = clock.monotonic()
 
@@ -37,7 +42,7 @@ class Recorder:
 
     def elapsed(self) -> float:
         """Seconds since the call began."""
-        return self._monotonic() - self.started
+        return self.now() - self.started
 
     def skip(self, candidate: str, reason: str) -> None:
         """A candidate that was not tried."""

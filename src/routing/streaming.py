@@ -68,6 +68,9 @@ class CompletionStream:
         self._ready: Iterator[StreamEvent] = iter(())
         self._more: Callable[[], Awaitable[Iterator[StreamEvent]]] = _nothing
         self._watch: Watch | None = None
+        self._now: Callable[[], float] = float
+        self._ends = 0.0
+        self._idle = math.inf
         self._completion: Completion | None = None
         self._done = False
         self._left = False
@@ -138,8 +141,8 @@ class CompletionStream:
         for event in self._ready:
             return event
         opened, watch = self._readable()
-        remaining, idle = self._call.remaining(), self._call.idle_timeout
-        bound = remaining if idle is None or idle > remaining else idle
+        remaining = self._ends - self._now()
+        bound = min(remaining, self._idle)
         if not watch.begin(bound):
             raise LifecycleError("another task is reading this stream: one at a time may")
         found: SwitchgearError | None = None
@@ -165,8 +168,10 @@ class CompletionStream:
 
     def _serve(self, opened: Opened) -> None:
         """From now on events come from there."""
-        source = opened.source
+        source, call = opened.source, self._call
         self._opened = opened
+        self._ends, self._now = call.ends, call.recorder.now
+        self._idle = math.inf if call.idle_timeout is None else call.idle_timeout
         first = () if opened.first is None else (opened.first,)
         if isinstance(source, DecodedStream):
             self._ready = itertools.chain(first, source.ready)
@@ -177,15 +182,16 @@ class CompletionStream:
 
     def _readable(self) -> tuple[Opened, Watch]:
         """What may be read now."""
+        opened, watch = self._opened, self._watch
+        if opened is not None and watch is not None and not self._done:
+            return opened, watch
         if self._left:
             raise LifecycleError(_CLOSED)
         if self._done:
             raise StopAsyncIteration
         if not self._entered:
             raise LifecycleError("enter the stream first: async with router.stream(...) as stream")
-        if self._opened is None or self._watch is None:
-            raise LifecycleError("another task is reading this stream: one at a time may")
-        return self._opened, self._watch
+        raise LifecycleError("another task is reading this stream: one at a time may")
 
     def _cancelled(
         self, opened: Opened, exc: asyncio.CancelledError, bound: float, *, last: bool
