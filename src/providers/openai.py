@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -84,16 +85,7 @@ class OpenAIProvider(FamilyProvider):
         return msgspec.structs.replace(can, sampling=can.sampling - {"seed", "stop"})
 
     def _quirks(self, model: str) -> ChatQuirks:
-        known = openai_models.facts(model)
-        return ChatQuirks(
-            max_tokens_field="max_completion_tokens",
-            system_role="developer" if known.reasoning else "system",
-            done_marker=True,
-            strict=True,
-            file_ids=True,
-            cache_breakpoints=known.cache_breakpoints,
-            openai_models=True,
-        )
+        return _quirks_of(model)
 
     def _uses_responses(self, call: Call) -> bool:
         return wants_responses(self._options.api, call, call.model)
@@ -106,6 +98,20 @@ def create(settings: ProviderSettings) -> OpenAIProvider:
         ConfigError: The table is wrong.
     """
     return OpenAIProvider(settings, check_options(settings, _Options))
+
+
+@functools.lru_cache(maxsize=256)
+def _quirks_of(model: str) -> ChatQuirks:
+    known = openai_models.facts(model)
+    return ChatQuirks(
+        max_tokens_field="max_completion_tokens",
+        system_role="developer" if known.reasoning else "system",
+        done_marker=True,
+        strict=True,
+        file_ids=True,
+        cache_breakpoints=known.cache_breakpoints,
+        openai_models=True,
+    )
 
 
 def region_of(address: str) -> str | None:
