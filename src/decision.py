@@ -21,7 +21,7 @@ _COLUMNS = ("#", "candidate", "outcome", "at", "took", "first token", "tokens", 
 _COLOURS = {"answered": "green", "cached": "cyan", "failed": "red", "skipped": "yellow"}
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One attempt at a candidate, or the reason why there was none.
 
     Attributes:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Plain", "Unbounded", "Worst", "plain", "worst_case", "worst_embedding"]
 
 
-class Worst(msgspec.Struct, frozen=True):
+class Worst(msgspec.Struct, frozen=True, gc=False):
     """What one attempt can cost at most.
 
     Attributes:

@@ -32,7 +32,8 @@ PICO_IN_NANO: Final = 1_000
 """Pico-dollars in 10⁻⁹ USD, the unit of counters."""
 
 _TWELVE_PLACES: Final = 12
-_EXACT: Final = Context(prec=1000, traps=[InvalidOperation, Inexact])
+_EXACT: Final = Context(prec=999_999, traps=[InvalidOperation, Inexact])
+"""Not the caller's context, which may round."""
 _ONE: Final = Decimal(1)
 _NINE_PLACES: Final = -9
 
@@ -78,8 +79,8 @@ def ceil_pico(dollars: Decimal | str | float) -> Pico:
 
 def usd(amount: Pico) -> Decimal:
     """Pico-dollars as dollars, exactly and without trailing zeros (``Decimal("0.0123")``)."""
-    # A context of its own, since the caller's may round: no amount has as many digits.
     found = _EXACT.normalize(_EXACT.scaleb(Decimal(amount), -_TWELVE_PLACES))
+    # Whole dollars with all their zeros: 100, and not 1E+2.
     return _EXACT.quantize(found, _ONE) if amount % PICO == 0 else found
 
 

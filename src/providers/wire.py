@@ -60,7 +60,7 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
 
 
-class WireResponse(msgspec.Struct, frozen=True):
+class WireResponse(msgspec.Struct, frozen=True, gc=False):
     """A whole answer with a status of 2xx."""
 
     body: bytes

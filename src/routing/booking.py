@@ -42,7 +42,7 @@ say it of others: Azure charges for some 400 (a filtered prompt, one too long) a
 _NOTHING = Charge(usage=Usage(), cost=0, bound=0)
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reserved(msgspec.Struct, frozen=True, gc=False):
     """What was set aside.
 
     Attributes:

@@ -44,7 +44,7 @@ _Question: TypeAlias = tuple[str, str, dt.date, str, str | None, str | None]
 _Place: TypeAlias = tuple[str, str, int | None, int | None, dt.date]
 
 
-class Charge(msgspec.Struct, frozen=True):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What one attempt used and cost. Amounts in pico-dollars; ``None`` where unknown.
 
     Attributes:

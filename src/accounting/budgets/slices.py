@@ -34,7 +34,7 @@ class Slice:
         return self.granted - self.reserved - self.unbooked
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """An amount set aside for one attempt, in every counter that it belongs to."""
 
     keys: tuple[str, ...]

@@ -56,7 +56,7 @@ class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
     offset: int
 
 
-class _Open(msgspec.Struct, frozen=True):
+class _Open(msgspec.Struct, frozen=True, gc=False):
     segment: Segment
     payload: bytes
     slot: int

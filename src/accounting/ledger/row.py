@@ -20,7 +20,7 @@ BookedOutcome: TypeAlias = Literal[
 """What became of an attempt. ``lost``: its process died before it ended."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One attempt that may have reached a provider, or an answer out of the cache.
 
     Money is in whole pico-dollars (10⁻¹² USD), time in microseconds. ``None`` is "not known",
