@@ -226,10 +226,16 @@ class Cooldowns:
     def ended(self, given: Pass) -> None:
         """A pass is of no more use: where it was the probe, the next call is."""
         for key, state in self._known(given):
-            if state.probe is given:
-                state.probe = None
-                if self.fleet is not None:
-                    self.fleet.probed(key)
+            if state.probe is not given:
+                continue
+            now = self._time.now()
+            if state.lapsed(now):
+                # It took too long to say this, and with nobody asking meanwhile nobody saw that.
+                self._lapse(key, state, now)
+                continue
+            state.probe = None
+            if self.fleet is not None:
+                self.fleet.probed(key)
 
     def learn(self, key: Key, word: CooldownWord) -> None:
         """Be as the fleet says. A call that was let through before can't undo that."""
@@ -288,9 +294,7 @@ class Cooldowns:
 
     def _refusal(self, key: Key, state: _State, now: float) -> Refusal | None:
         if state.lapsed(now):
-            # Nobody has said so, and what its probe may still say counts; hence no new mark.
-            state.active, state.probe = False, None
-            self._tell(key, state, now)
+            self._lapse(key, state, now)
             return None
         wait = state.retry_at() - now
         if wait <= 0:
@@ -332,6 +336,12 @@ class Cooldowns:
     def _forget_oldest(self) -> None:
         if len(self._states) > self.settings.most:
             del self._states[next(iter(self._states))]
+
+    def _lapse(self, key: Key, state: _State, now: float) -> None:
+        """End one that is over, though nobody has said so."""
+        # What its probe may still say counts; hence no new mark.
+        state.active, state.probe = False, None
+        self._tell(key, state, now)
 
     def _clear(self, state: _State) -> None:
         self._mark += 1

@@ -336,6 +336,17 @@ def test_the_first_call_after_an_unanswered_probe_counts_like_any_other() -> Non
     assert bench.refused().retry_in == 20
 
 
+def test_a_probe_that_says_nothing_too_late_makes_way_for_nobody() -> None:
+    bench = Bench()
+    bench.fail(too_fast(2))
+    bench.advance(2)
+    probe = bench.passed()
+    bench.advance(2)
+    probe.ignored()  # others may go by now, whether or not one has asked
+    bench.passed()
+    bench.passed()
+
+
 # What others see
 
 
@@ -503,6 +514,7 @@ class CooldownMachine(RuleBasedStateMachine):
             self.expect_failure(born, given, how)
         for level in (self.model["*"], self.model[given.model]):
             if level.probe == born:
+                level.look(self.now)  # said too late, it makes way for nobody
                 level.probe = None
 
     def expect_success(self, born: int, given: Pass) -> None:

@@ -237,6 +237,12 @@ STEPS = st.one_of(
         *(("wait", 5), ("ask", 2), ("rate", 0), ("ask", 0)),
     ]
 )
+@example(
+    steps=[
+        *(("ask", 0), ("rate", 0), ("wait", 5), ("ask", 0), ("wait", 5)),
+        *(("ask", 1), ("ignored", 0), ("ask", 0), ("ask", 0)),
+    ]
+)
 def test_replicas_that_exchange_after_every_event_cool_down_like_one_process(
     redis_client: redis.Redis, steps: list[tuple[str, int]]
 ) -> None:
