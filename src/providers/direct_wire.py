@@ -159,11 +159,11 @@ class DirectWire:
             return exc
         if isinstance(exc, _transport_errors()):
             return faults.transport_error(exc, provider=self._provider, model=request.model)
-        detail = faults.redact(str(exc), request.credential or self._secret)
-        return ProviderError(
-            f"{self._provider}: {type(exc).__name__}: {detail}",
+        return faults.unknown_error(
+            exc,
             provider=self._provider,
             model=request.model,
+            secret=request.credential or self._secret,
         )
 
 

@@ -35,7 +35,14 @@ from ..errors import (
 )
 from .headers import request_id, retry_after
 
-__all__ = ["redact", "response_error", "root_cause", "stream_error", "transport_error"]
+__all__ = [
+    "redact",
+    "response_error",
+    "root_cause",
+    "stream_error",
+    "transport_error",
+    "unknown_error",
+]
 
 _BY_WORD: dict[str, type[SwitchgearError]] = {
     "authentication_error": AuthenticationError,
@@ -248,6 +255,21 @@ def transport_error(
     error: ProviderError = cls(f"{provider}: {what}: {detail}", provider=provider, model=model)
     error.unsent = _never_connected(exc)
     return error
+
+
+def unknown_error(
+    exc: BaseException, *, provider: str, model: str | None, secret: Secret | None
+) -> ProviderError:
+    """The error that any other failure means. Raise it ``from exc``.
+
+    Args:
+        exc: What an SDK or a library raised.
+        provider: Whom it was meant for.
+        model: Which of its models.
+        secret: The credential, to keep it out of the message.
+    """
+    message = f"{provider}: {type(exc).__name__}: {redact(str(exc), secret)}"
+    return ProviderError(message, provider=provider, model=model)
 
 
 def _never_connected(exc: BaseException) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..credentials import Secret
-from ..errors import InvalidRequestError, ProviderError, SwitchgearError
+from ..errors import InvalidRequestError, SwitchgearError
 from . import faults
 from .aio_sender import AioBody, answer_meta, rounded_up
 from .base import ResponseMeta
@@ -243,11 +243,11 @@ class SdkWire:
         transport = (OSError, httpx2.HTTPError, aiohttp.ClientError)
         if isinstance(exc, transport) or isinstance(exc.__cause__, transport):
             return faults.transport_error(exc, provider=self._provider, model=request.model)
-        detail = faults.redact(str(exc), request.credential or self._secret)
-        return ProviderError(
-            f"{self._provider}: {type(exc).__name__}: {detail}",
+        return faults.unknown_error(
+            exc,
             provider=self._provider,
             model=request.model,
+            secret=request.credential or self._secret,
         )
 
 
